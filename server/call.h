@@ -1,0 +1,110 @@
+/*
+ * The insides of a session and its calls; for session.c and call.c alone.
+ *
+ *   session.c   the connection: nghttp2's callbacks, bytes in and out, deadlines, the end
+ *   call.c      one stream: messages in, answers out, flow control, how it ends
+ *
+ * A call lives as long as its HTTP/2 stream, from its header block until nghttp2 closes it. It is
+ * never freed below a callback of the handler: nghttp2 closes streams only inside
+ * nghttp2_session_mem_recv and _mem_send, and not inside another callback. It is `over` once the
+ * handler is done with it; what is left then is output.
+ */
+#ifndef VQL_SERVER_CALL_H
+#define VQL_SERVER_CALL_H
+
+#include <nghttp2/nghttp2.h>
+#include <sys/queue.h>
+
+#include "byte_queue.h"
+#include "frame.h"
+#include "request.h"
+#include "response.h"
+#include "session.h"
+
+enum { GOAWAY_FRAME_BYTES = 17 };
+
+struct call {
+    TAILQ_ENTRY(call) in_session;
+    TAILQ_ENTRY(call) in_ready;
+    session *session;
+    int32_t stream_id;
+    void *data;
+    uint64_t timeout_ns;
+    uint64_t deadline_ns;
+
+    bool ready;       /* in session->ready */
+    bool held;        /* by the handler */
+    bool delivering;  /* below call_deliver */
+    bool ended;       /* END_STREAM has arrived */
+    bool half_closed; /* on_half_close was called */
+    bool responded;   /* the answer's HEADERS are submitted */
+    bool over;        /* ended for the handler */
+
+    /*
+     * What has arrived and was not delivered. The stream's window is given back for the message
+     * being put together and kept for what lies behind a hold: `unread` bytes of all received.
+     */
+    byte_queue input;
+    size_t unread;
+    frame_prefix frame; /* what the last look at the input found */
+
+    byte_queue output; /* frames that nghttp2 has not taken */
+    response_status status;
+    char *message;                         /* status.message, owned */
+    char encoding[REQUEST_ENCODING_BYTES]; /* the request's grpc-encoding */
+};
+
+TAILQ_HEAD(call_list, call);
+
+struct session {
+    nghttp2_session *h2;
+    session_options options;
+    session_handler handler;
+    void *context;
+    uint64_t now_ns; /* the latest that was given */
+    uint64_t due_ns; /* no call's deadline is earlier */
+
+    struct call_list calls; /* every stream that became a call */
+    struct call_list ready; /* those to be looked at before more is sent: call_pump */
+    uint32_t open;          /* calls that are not over */
+    request request;        /* the header block now arriving: one at a time (RFC 9113 §4.3) */
+
+    const uint8_t *pending; /* what nghttp2 gave and was not drained */
+    size_t pending_bytes;
+    bool draining;           /* session_shutdown was called */
+    uint32_t last_stream_id; /* of the latest request */
+
+    /*
+     * After an error of nghttp2's fatal range h2 may only be freed: the connection ends with this
+     * GOAWAY of our own.
+     */
+    bool broken;
+    bool goaway_sent;
+    uint8_t goaway[GOAWAY_FRAME_BYTES];
+};
+
+/* Looks at the result of a call to nghttp2; after a fatal one the session is broken. */
+void session_check(session *s, int result);
+
+/* A call for a stream whose request was checked; encoding is copied. NULL: no memory. */
+call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns, const char *encoding);
+
+/* Bytes of the stream's DATA, none of which nghttp2 counts as consumed by the stream yet. */
+void call_receive(call *c, const uint8_t *bytes, size_t count);
+
+/* The stream's END_STREAM. */
+void call_receive_end(call *c);
+
+/* Delivers what may be delivered and ends the call if its input is bad. Takes it off the ready. */
+void call_pump(call *c);
+
+/* The deadline has passed. */
+void call_expire(call *c);
+
+/* The call is over without an answer: on_cancel unless it was over before. */
+void call_cancel(call *c);
+
+/* Frees a call that is over. */
+void call_free(call *c);
+
+#endif

@@ -1,0 +1,274 @@
+#include "config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "option.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+static const char *const stores[] = {[CONFIG_STORE_MEMORY] = "memory", NULL};
+static const char *const durabilities[] = {[CONFIG_DURABILITY_MEMORY] = "memory", NULL};
+static const char *const log_levels[] = {
+#define LEVEL_TEXT(name, text) [LOG_LEVEL_##name] = text,
+    LOG_LEVELS(LEVEL_TEXT)
+#undef LEVEL_TEXT
+        NULL,
+};
+
+#define FIELD(name) offsetof(config, name)
+static const option options[] = {
+    {"model", OPTION_FILE, FIELD(model), NULL, 0, 0, NULL,
+     "The model to score with, a safetensors file. Required."},
+    {"listen", OPTION_ADDRESS, FIELD(listen), "127.0.0.1:7070", 0, 0, NULL,
+     "Where to serve gRPC. Port 0 takes a free port: the log and port-file name it."},
+    {"store", OPTION_CHOICE, FIELD(store), "memory", 0, 0, stores,
+     "Where histories are kept."},
+    {"durability", OPTION_CHOICE, FIELD(durability), "memory", 0, 0, durabilities,
+     "What is certain of an append when it is answered."},
+    {"threads", OPTION_COUNT, FIELD(threads), "0", 0, 256, NULL,
+     "Event loops, each with its own connections and users. 0: one for each core."},
+    {"config", OPTION_FILE, FIELD(config_file), NULL, 0, 0, NULL,
+     "A file of lines \"name = value\" for any of these options but this one."},
+    {"check", OPTION_FLAG, FIELD(check), "false", 0, 0, NULL,
+     "Verify the configuration and the model, then exit without serving."},
+    {"log-level", OPTION_CHOICE, FIELD(log_level), "info", 0, 0, log_levels,
+     "The least important lines that are logged."},
+    {"port-file", OPTION_FILE, FIELD(port_file), NULL, 0, 0, NULL,
+     "A file to write HOST:PORT to once the server answers."},
+    {"max-candidates", OPTION_COUNT, FIELD(max_candidates), "10000", 1, 100000, NULL,
+     "Candidates of one request."},
+    {"max-events", OPTION_COUNT, FIELD(max_events), "10000", 1, 100000, NULL,
+     "Events of one request."},
+    {"max-message-bytes", OPTION_BYTES, FIELD(max_message_bytes), "4MiB", KIB, 64 * MIB, NULL,
+     "The size of one request message."},
+    {"max-future-ms", OPTION_MS, FIELD(max_future_ms), "86400000", 0, UINT64_C(3153600000000), NULL,
+     "How far an event may lie ahead of the server's clock."},
+    {"max-streams", OPTION_COUNT, FIELD(max_streams), "256", 1, 65536, NULL,
+     "Calls that one connection may have open at once."},
+    {"max-connections", OPTION_COUNT, FIELD(max_connections), "1024", 1, 1000000, NULL,
+     "Connections that one thread serves at once."},
+    {"table-bytes", OPTION_BYTES, FIELD(table_bytes), "1GiB", 0, 1024 * GIB, NULL,
+     "The most that the model's table of item weights may take; scoring is slower without it."},
+    {"drain-ms", OPTION_MS, FIELD(drain_ms), "10000", 0, 3600000, NULL,
+     "How long a stop waits for the calls that are open."},
+};
+enum { OPTION_TOTAL = sizeof options / sizeof options[0] };
+
+/* Writes the error's text and returns false, so that a check can end with `return fail(...)`. */
+__attribute__((format(printf, 2, 3))) static bool fail(config_error *error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(error->text, sizeof error->text, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* The option called name[0 … length), or NULL. */
+static const option *find_option(const char *name, size_t length)
+{
+    for (size_t i = 0; i < OPTION_TOTAL; i++)
+        if (strncmp(options[i].name, name, length) == 0 && options[i].name[length] == '\0')
+            return &options[i];
+    return NULL;
+}
+
+/* Gives an option the value that text says. source: the words that an error begins with. */
+static bool apply(config *c, const option *o, const char *text, const char *source, config_error *error)
+{
+    char values[OPTION_VALUES_BYTES];
+    switch (option_set(o, text, c)) {
+    case OPTION_OK:
+        return true;
+    case OPTION_NO_MEMORY:
+        return fail(error, "%s: out of memory", source);
+    case OPTION_REFUSED:
+        break;
+    }
+    option_values(o, values);
+    return fail(error, "%s is \"%.80s\", but takes %s", source, text, values);
+}
+
+static bool apply_defaults(config *c, config_error *error)
+{
+    for (size_t i = 0; i < OPTION_TOTAL; i++)
+        if (options[i].fallback &&
+            !apply(c, &options[i], options[i].fallback, options[i].name, error))
+            return false;
+    return true;
+}
+
+/* The value of a variable, or NULL when it is not set. */
+static const char *find_variable(char *const *environment, const char *name)
+{
+    const size_t length = strlen(name);
+    for (; *environment; environment++)
+        if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=')
+            return *environment + length + 1;
+    return NULL;
+}
+
+/* A variable that is set to nothing is taken as not set. */
+static bool apply_environment(config *c, char *const *environment, config_error *error)
+{
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        char name[OPTION_NAME_BYTES];
+        option_variable(&options[i], name);
+        const char *value = find_variable(environment, name);
+        if (value && *value != '\0' && !apply(c, &options[i], value, name, error))
+            return false;
+    }
+    return true;
+}
+
+static bool apply_arguments(config *c, int argc, char *const *argv, config_error *error)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *argument = argv[i];
+        if (strncmp(argument, "--", 2) != 0)
+            return fail(error, "%.80s: not an option; --help lists them", argument);
+        const size_t length = strcspn(argument, "=");
+        const option *o = find_option(argument + 2, length - 2);
+        if (!o)
+            return fail(error, "%.80s: no such option; --help lists them", argument);
+
+        char source[OPTION_NAME_BYTES];
+        (void)snprintf(source, sizeof source, "--%s", o->name);
+        const char *value = NULL;
+        if (argument[length] == '=')
+            value = argument + length + 1;
+        else if (o->kind == OPTION_FLAG)
+            value = "true";
+        else if (i + 1 < argc)
+            value = argv[++i];
+        if (!value)
+            return fail(error, "%s: a value is missing", source);
+        if (!apply(c, o, value, source, error))
+            return false;
+    }
+    return true;
+}
+
+/* A configuration file being read. */
+typedef struct file_reader {
+    FILE *file;
+    config *config;
+    config_error *error;
+    unsigned line; /* the number of the last line read */
+    bool too_long; /* that line does not fit inih's buffer */
+} file_reader;
+
+/*
+ * inih's fgets. Takes leading blanks away, which would make a line the continuation of the one before, and stops at a line
+ * that inih would read as two.
+ */
+static char *read_line(char *out, int capacity, void *context)
+{
+    file_reader *f = context;
+    if (!fgets(out, capacity, f->file))
+        return NULL;
+    f->line++;
+    if (!strchr(out, '\n') && !feof(f->file)) {
+        f->too_long = true;
+        return NULL;
+    }
+    const size_t blanks = strspn(out, " \t");
+    memmove(out, out + blanks, strlen(out + blanks) + 1);
+    return out;
+}
+
+/* inih's handler: returns 1, or 0 for a failure, of which the first is reported. */
+static int read_value(void *context, const char *section, const char *name, const char *value)
+{
+    file_reader *f = context;
+    if (f->error->text[0] != '\0')
+        return 0;
+    char source[sizeof f->error->text / 2];
+    (void)snprintf(source, sizeof source, "%.160s:%u: %.60s", f->config->config_file, f->line, name);
+    if (*section != '\0')
+        return fail(f->error, "%s: stands in section [%.40s]; there are no sections", source, section);
+    const option *o = find_option(name, strlen(name));
+    if (!o || o->offset == FIELD(config_file))
+        return fail(f->error, "%s: no such option in a file; --help lists them", source);
+    return apply(f->config, o, value, source, f->error);
+}
+
+static bool apply_file(config *c, config_error *error)
+{
+    file_reader f = {.file = fopen(c->config_file, "r"), .config = c, .error = error};
+    if (!f.file)
+        return fail(error, "config: cannot open %.255s: %s", c->config_file, strerror(errno));
+    const int bad_line = ini_parse_stream(read_line, &f, read_value, &f);
+    const bool unreadable = ferror(f.file) != 0;
+    (void)fclose(f.file);
+    if (error->text[0] != '\0')
+        return false;
+    if (unreadable)
+        return fail(error, "config: cannot read %.255s", c->config_file);
+    if (f.too_long)
+        return fail(error, "%.255s:%u: the line is too long", c->config_file, f.line);
+    if (bad_line != 0)
+        return fail(error, "%.255s:%d: not a line \"name = value\"", c->config_file, bad_line);
+    return true;
+}
+
+/* The sources in rising order. The first pass over the last two is for the file's name, the second for precedence. */
+static bool apply_sources(config *c, int argc, char *const *argv, char *const *environment, config_error *error)
+{
+    if (!apply_defaults(c, error) || !apply_environment(c, environment, error) ||
+        !apply_arguments(c, argc, argv, error))
+        return false;
+    if (c->config_file && (!apply_file(c, error) || !apply_environment(c, environment, error) ||
+                           !apply_arguments(c, argc, argv, error)))
+        return false;
+    if (!c->model)
+        return fail(error, "model: required: --model FILE, VQL_MODEL, or a line of the file of --config");
+    return true;
+}
+
+config_outcome config_load(config *out, int argc, char *const *argv, char *const *environment, config_error *error)
+{
+    *out = (config){0};
+    error->text[0] = '\0';
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0)
+            return CONFIG_HELP;
+        if (strcmp(argv[i], "--version") == 0)
+            return CONFIG_VERSION;
+    }
+    if (apply_sources(out, argc, argv, environment, error))
+        return CONFIG_LOADED;
+    config_free(out);
+    return CONFIG_FAILED;
+}
+
+void config_free(config *c)
+{
+    for (size_t i = 0; i < OPTION_TOTAL; i++)
+        option_clear(&options[i], c);
+}
+
+void config_print_help(FILE *out)
+{
+    (void)fputs("Usage: vqld --model FILE [--option value | --option=value]...\n"
+                "An online scoring server that keeps each user's whole history.\n"
+                "An option may also be given by its variable, or by a line of the file of --config;\n"
+                "the command line goes before a variable, a variable before the file.\n\n",
+                out);
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        const option *o = &options[i];
+        char variable[OPTION_NAME_BYTES];
+        char values[OPTION_VALUES_BYTES];
+        option_variable(o, variable);
+        option_values(o, values);
+        (void)fprintf(out, "  --%-20s %s\n      %s\n      Takes %s%s%s.\n", o->name, variable, o->help,
+                      values, o->fallback ? "; default " : "", o->fallback ? o->fallback : "");
+    }
+    (void)fputs("  --help\n      Print this text.\n  --version\n      Print the version.\n", out);
+}

@@ -1,0 +1,72 @@
+/*
+ * The server's configuration: one table of options in config.c, each with a name, a kind, a default, a range and a line of
+ * help, read from four sources. The later one wins:
+ *
+ *   default  <  the file of --config (`max-events = 100`)  <  VQL_MAX_EVENTS=100  <  --max-events 100
+ *
+ * Bytes take the suffixes KiB, MiB and GiB. A variable that is set to nothing is taken as not set. The file has a line an
+ * option, comments after ';' or '#', and no sections; a name that is no option is an error.
+ */
+#ifndef VQL_SERVER_CONFIG_H
+#define VQL_SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "log.h"
+
+typedef enum config_store { CONFIG_STORE_MEMORY } config_store;
+typedef enum config_durability { CONFIG_DURABILITY_MEMORY } config_durability;
+
+/* Every value lies in the range that the table gives it. Strings are the configuration's own. */
+typedef struct config {
+    char *config_file; /* NULL: none */
+    char *model;       /* the model file; never NULL */
+    char *listen;      /* HOST:PORT: address_parse succeeds */
+    char *port_file;   /* written with HOST:PORT once serving; NULL: none */
+    bool check;        /* verify the model, then exit */
+
+    uint32_t store;      /* a config_store */
+    uint32_t durability; /* a config_durability */
+    uint32_t log_level;  /* a log_level */
+
+    uint32_t threads;           /* event loops; 0: as many as there are cores */
+    uint32_t max_connections;   /* of one thread */
+    uint32_t max_streams;       /* calls at a time on one connection */
+    uint32_t max_candidates;    /* of one request */
+    uint32_t max_events;        /* of one request */
+    uint64_t max_message_bytes; /* of one request; fits uint32_t */
+    uint64_t max_future_ms;     /* how far an event may lie ahead of the server's clock; fits int64_t */
+    uint64_t table_bytes;       /* the most that the catalog's table may take; fits size_t */
+    uint64_t drain_ms;          /* how long a stop waits for open calls */
+} config;
+
+typedef enum config_outcome {
+    CONFIG_LOADED,
+    CONFIG_HELP,    /* --help was asked for: config_print_help is the answer; *out is empty */
+    CONFIG_VERSION, /* --version was asked for; *out is empty */
+    CONFIG_FAILED,  /* error says why; *out is empty */
+} config_outcome;
+
+/* Names the source (flag, variable or file:line), the value and the range. */
+typedef struct config_error {
+    char text[512];
+} config_error;
+
+/*
+ * Reads all sources into *out, which needs no initialisation; config_free releases it, whatever the outcome.
+ *
+ * argc, argv   as main has them
+ * environment  "NAME=value" strings ended by NULL, as environ; variables of no option are not looked at, since
+ *              Kubernetes sets VQL_SERVICE_HOST and its like for a service named vql
+ */
+config_outcome config_load(config *out, int argc, char *const *argv, char *const *environment, config_error *error);
+
+/* Frees the strings, and leaves them NULL. */
+void config_free(config *c);
+
+/* Writes the usage text: every option with its variable, default, range and help. */
+void config_print_help(FILE *out);
+
+#endif

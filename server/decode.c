@@ -1,0 +1,164 @@
+#include "decode.h"
+
+#include <pb_decode.h>
+#include <string.h>
+
+#include "grpc/health/v1/health.pb.h"
+#include "limits.h"
+#include "vql/v1/history.pb.h"
+#include "vql/v1/scoring.pb.h"
+
+/* What a callback needs: the job that it fills, and the field's name and limit. */
+typedef struct target {
+    job *job;
+    const char *field;
+    uint32_t limit;
+} target;
+
+/* True when one more element fits; else the job's error is set. */
+static bool below_limit(const target *t, size_t count, const char *option)
+{
+    if (count < t->limit)
+        return true;
+    grpc_fail(&t->job->error, GRPC_RESOURCE_EXHAUSTED, "%s: more than %u (the server's %s)",
+              t->field, t->limit, option);
+    return false;
+}
+
+static bool out_of_memory(job *j)
+{
+    grpc_fail(&j->error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
+    return false;
+}
+
+/* Reads one run of packed item ids, or a single unpacked one. */
+static bool read_items(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)field;
+    const target *t = *argument;
+    while (stream->bytes_left > 0) {
+        uint64_t item_id;
+        if (!pb_decode_varint(stream, &item_id))
+            return false;
+        if (!below_limit(t, t->job->item_count, "max-candidates"))
+            return false;
+        if (!job_add_item(t->job, item_id))
+            return out_of_memory(t->job);
+    }
+    return true;
+}
+
+static bool read_event(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)field;
+    const target *t = *argument;
+    vql_v1_Event message = vql_v1_Event_init_zero;
+    if (!pb_decode(stream, vql_v1_Event_fields, &message))
+        return false;
+    if (!below_limit(t, t->job->event_count, "max-events"))
+        return false;
+    const event e = {
+        .item_id = message.item_id,
+        .id = message.id,
+        .time_ms = message.time_ms,
+        .type = message.type,
+    };
+    return job_add_event(t->job, &e) || out_of_memory(t->job);
+}
+
+/* A string that is copied into `capacity` bytes and cut there. */
+typedef struct text {
+    char *bytes;
+    size_t capacity;
+} text;
+
+static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)field;
+    const text *t = *argument;
+    const size_t kept = stream->bytes_left < t->capacity ? stream->bytes_left : t->capacity - 1;
+    if (!pb_read(stream, (pb_byte_t *)t->bytes, kept))
+        return false;
+    t->bytes[kept] = '\0';
+    return pb_read(stream, NULL, stream->bytes_left);
+}
+
+/* Decodes a message. On failure the error says what a callback said, or else that the message is malformed. */
+static bool decode(const uint8_t *message, size_t bytes, const pb_msgdesc_t *type, void *out,
+                   const char *name, grpc_error *error)
+{
+    pb_istream_t stream = pb_istream_from_buffer(message, bytes);
+    if (pb_decode(&stream, type, out))
+        return true;
+    if (error->status == GRPC_OK)
+        grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: %zu bytes that are no such message: %s", name,
+                  bytes, PB_GET_ERROR(&stream));
+    return false;
+}
+
+bool decode_score(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+{
+    target items = {.job = j, .field = "item_ids", .limit = limits->max_candidates};
+    target events = {.job = j, .field = "events", .limit = limits->max_events};
+    text model = {.bytes = j->model, .capacity = sizeof j->model};
+    vql_v1_ScoreRequest request = {
+        .item_ids = {.funcs.decode = read_items, .arg = &items},
+        .model = {.funcs.decode = read_text, .arg = &model},
+        .events = {.funcs.decode = read_event, .arg = &events},
+    };
+    if (!decode(message, bytes, vql_v1_ScoreRequest_fields, &request, "ScoreRequest", &j->error))
+        return false;
+    j->operation = OPERATION_SCORE;
+    j->user_id = request.user_id;
+    j->time_ms = request.time_ms;
+    j->min_sequence = request.min_sequence;
+    return true;
+}
+
+bool decode_append(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+{
+    target events = {.job = j, .field = "events", .limit = limits->max_events};
+    vql_v1_AppendRequest request = {.events = {.funcs.decode = read_event, .arg = &events}};
+    if (!decode(message, bytes, vql_v1_AppendRequest_fields, &request, "AppendRequest", &j->error))
+        return false;
+    j->operation = OPERATION_APPEND;
+    j->user_id = request.user_id;
+    return true;
+}
+
+bool decode_get(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+{
+    (void)limits;
+    vql_v1_GetRequest request = vql_v1_GetRequest_init_zero;
+    if (!decode(message, bytes, vql_v1_GetRequest_fields, &request, "GetRequest", &j->error))
+        return false;
+    j->operation = OPERATION_GET;
+    j->user_id = request.user_id;
+    j->max_events = request.max_events;
+    j->before_sequence = request.before_sequence;
+    return true;
+}
+
+bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+{
+    (void)limits;
+    vql_v1_DeleteRequest request = vql_v1_DeleteRequest_init_zero;
+    if (!decode(message, bytes, vql_v1_DeleteRequest_fields, &request, "DeleteRequest", &j->error))
+        return false;
+    j->operation = OPERATION_DELETE;
+    j->user_id = request.user_id;
+    return true;
+}
+
+bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SERVICE_BYTES],
+                   grpc_error *error)
+{
+    text name = {.bytes = service, .capacity = HEALTH_SERVICE_BYTES};
+    service[0] = '\0';
+    grpc_health_v1_HealthCheckRequest request = {
+        .service = {.funcs.decode = read_text, .arg = &name},
+    };
+    *error = (grpc_error){0};
+    return decode(message, bytes, grpc_health_v1_HealthCheckRequest_fields, &request,
+                  "HealthCheckRequest", error);
+}

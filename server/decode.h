@@ -1,0 +1,35 @@
+/*
+ * Decoding of request messages by nanopb into jobs. Nothing is allocated beyond the limits: an array's element that is one
+ * too many ends the decoding.
+ *
+ * Each function returns true, or false with the job's error set: INVALID_ARGUMENT for what is no such message,
+ * RESOURCE_EXHAUSTED for more elements than the limit (named), or for no memory.
+ */
+#ifndef VQL_SERVER_DECODE_H
+#define VQL_SERVER_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "grpc.h"
+#include "job.h"
+
+/* What one request may hold. */
+typedef struct request_limits {
+    uint32_t max_candidates;
+    uint32_t max_events;
+    int64_t max_future_ms; /* how far an event may lie ahead of the server's clock */
+} request_limits;
+
+bool decode_score(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+bool decode_append(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+bool decode_get(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+
+enum { HEALTH_SERVICE_BYTES = 128 }; /* longer service names are unknown anyhow, and cut */
+
+/* grpc.health.v1.HealthCheckRequest: service is set to the name asked for, terminated. */
+bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SERVICE_BYTES], grpc_error *error);
+
+#endif

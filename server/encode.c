@@ -1,0 +1,205 @@
+#include "encode.h"
+
+#include <pb_encode.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "grpc/health/v1/health.pb.h"
+#include "vql/v1/history.pb.h"
+#include "vql/v1/models.pb.h"
+#include "vql/v1/scoring.pb.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "scores are written as they lie in memory");
+
+/* What the callbacks write from. */
+typedef struct source {
+    const job *job;
+    const registry *models;
+} source;
+
+void message_buffer_clear(message_buffer *out)
+{
+    free(out->bytes);
+    *out = (message_buffer){0};
+}
+
+/* Sizes the message, makes room and encodes it. */
+static bool encode(message_buffer *out, const pb_msgdesc_t *type, const void *message)
+{
+    size_t needed;
+    if (!pb_get_encoded_size(&needed, type, message))
+        return false;
+    if (needed > out->capacity) {
+        uint8_t *bigger = realloc(out->bytes, needed);
+        if (!bigger)
+            return false;
+        out->bytes = bigger;
+        out->capacity = needed;
+    }
+    pb_ostream_t stream = pb_ostream_from_buffer(out->bytes, out->capacity);
+    if (!pb_encode(&stream, type, message))
+        return false;
+    out->count = stream.bytes_written;
+    return true;
+}
+
+static bool write_string(pb_ostream_t *stream, const pb_field_t *field, const char *string)
+{
+    return pb_encode_tag_for_field(stream, field) &&
+           pb_encode_string(stream, (const pb_byte_t *)string, strlen(string));
+}
+
+static bool write_model_name(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const source *from = *argument;
+    return write_string(stream, field, registry_name(from->models));
+}
+
+static bool write_tasks(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const vql_model *model = ((const source *)*argument)->models->model;
+    for (uint32_t t = 0; t < vql_model_shape(model)->tasks; t++)
+        if (!write_string(stream, field, vql_model_task(model, t)))
+            return false;
+    return true;
+}
+
+static bool write_event_types(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const vql_model *model = ((const source *)*argument)->models->model;
+    for (uint32_t a = 0; a < vql_model_shape(model)->event_types; a++)
+        if (!write_string(stream, field, vql_model_event_type(model, a)))
+            return false;
+    return true;
+}
+
+/* Packed: one run of bytes. */
+static bool write_scores(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const source *from = *argument;
+    const size_t tasks = vql_model_shape(from->models->model)->tasks;
+    const size_t bytes = from->job->item_count * tasks * sizeof(float);
+    return pb_encode_tag(stream, PB_WT_STRING, field->tag) &&
+           pb_encode_string(stream, (const pb_byte_t *)from->job->scores, bytes);
+}
+
+static bool write_occupied(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const source *from = *argument;
+    for (uint32_t g = 0; g < vql_model_shape(from->models->model)->groups; g++)
+        if (!pb_encode_tag(stream, PB_WT_VARINT, field->tag) ||
+            !pb_encode_varint(stream, from->job->occupied[g]))
+            return false;
+    return true;
+}
+
+static bool write_codewords(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const vql_model *model = ((const source *)*argument)->models->model;
+    for (uint32_t g = 0; g < vql_model_shape(model)->groups; g++)
+        if (!pb_encode_tag(stream, PB_WT_VARINT, field->tag) ||
+            !pb_encode_varint(stream, vql_model_codewords(model, g)))
+            return false;
+    return true;
+}
+
+/* The job's events, newest first. */
+static bool write_events(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const job *j = ((const source *)*argument)->job;
+    for (size_t i = j->event_count; i-- > 0;) {
+        const event *e = &j->events[i];
+        const vql_v1_StoredEvent stored = {
+            .sequence = j->first_event_sequence + i,
+            .has_event = true,
+            .event = {.item_id = e->item_id, .type = e->type, .time_ms = e->time_ms, .id = e->id},
+        };
+        if (!pb_encode_tag_for_field(stream, field) ||
+            !pb_encode_submessage(stream, vql_v1_StoredEvent_fields, &stored))
+            return false;
+    }
+    return true;
+}
+
+bool encode_score(message_buffer *out, const job *j, const registry *models)
+{
+    source from = {.job = j, .models = models};
+    const vql_v1_ScoreResponse answer = {
+        .scores = {.funcs.encode = write_scores, .arg = &from},
+        .tasks = {.funcs.encode = write_tasks, .arg = &from},
+        .model = {.funcs.encode = write_model_name, .arg = &from},
+        .sequence = j->sequence,
+        .unknown_items = j->unknown_items,
+        .unknown_user = j->unknown_user,
+    };
+    return encode(out, vql_v1_ScoreResponse_fields, &answer);
+}
+
+bool encode_append(message_buffer *out, const job *j, const registry *models)
+{
+    (void)models;
+    const vql_v1_AppendResponse answer = {
+        .sequence = j->sequence,
+        .appended = j->appended,
+        .duplicates = j->duplicates,
+        .durability = (vql_v1_Durability)j->durability,
+    };
+    return encode(out, vql_v1_AppendResponse_fields, &answer);
+}
+
+bool encode_get(message_buffer *out, const job *j, const registry *models)
+{
+    source from = {.job = j, .models = models};
+    const vql_v1_GetResponse answer = {
+        .sequence = j->sequence,
+        .first_time_ms = j->history.first_time_ms,
+        .last_time_ms = j->history.last_time_ms,
+        .cache_bytes = j->cache_bytes,
+        .event_bytes = j->history.bytes,
+        .occupied = {.funcs.encode = write_occupied, .arg = &from},
+        .codewords = {.funcs.encode = write_codewords, .arg = &from},
+        .events = {.funcs.encode = write_events, .arg = &from},
+        .model = {.funcs.encode = write_model_name, .arg = &from},
+    };
+    return encode(out, vql_v1_GetResponse_fields, &answer);
+}
+
+bool encode_delete(message_buffer *out, const job *j, const registry *models)
+{
+    (void)models;
+    const vql_v1_DeleteResponse answer = {.events = j->deleted};
+    return encode(out, vql_v1_DeleteResponse_fields, &answer);
+}
+
+/* The one model that is loaded. */
+static bool write_models(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const registry *models = ((const source *)*argument)->models;
+    const vql_v1_Model model = {
+        .name = {.funcs.encode = write_model_name, .arg = *argument},
+        .active = true,
+        .tasks = {.funcs.encode = write_tasks, .arg = *argument},
+        .event_types = {.funcs.encode = write_event_types, .arg = *argument},
+        .items = vql_model_shape(models->model)->items,
+        .bytes = vql_model_bytes(models->model) + vql_catalog_bytes(models->catalog),
+    };
+    return pb_encode_tag_for_field(stream, field) &&
+           pb_encode_submessage(stream, vql_v1_Model_fields, &model);
+}
+
+bool encode_models(message_buffer *out, const registry *models)
+{
+    source from = {.models = models};
+    const vql_v1_ListModelsResponse answer = {
+        .models = {.funcs.encode = write_models, .arg = &from},
+    };
+    return encode(out, vql_v1_ListModelsResponse_fields, &answer);
+}
+
+bool encode_health(message_buffer *out, int status)
+{
+    const grpc_health_v1_HealthCheckResponse answer = {
+        .status = (grpc_health_v1_HealthCheckResponse_ServingStatus)status,
+    };
+    return encode(out, grpc_health_v1_HealthCheckResponse_fields, &answer);
+}

@@ -1,0 +1,95 @@
+/*
+ * A job: one decoded request on its way to its user's shard and back with its answer.
+ *
+ * The thread that received the request makes the job, validates it and sizes its arrays; the shard's thread fills in the
+ * answer; then it is the first thread's again. Only `cancelled` is ever touched by both at once.
+ */
+#ifndef VQL_SERVER_JOB_H
+#define VQL_SERVER_JOB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "event.h"
+#include "grpc.h"
+#include "vql/model.h"
+
+typedef enum operation { OPERATION_SCORE, OPERATION_APPEND, OPERATION_GET, OPERATION_DELETE } operation;
+
+/* What a store knows of one user. */
+typedef struct history_info {
+    uint64_t sequence; /* 0: no history */
+    int64_t first_time_ms;
+    int64_t last_time_ms;
+    size_t bytes;
+} history_info;
+
+/* What was certain of an append when it was answered; the numbers are vql.v1.Durability's. */
+typedef enum durability { DURABILITY_MEMORY = 1, DURABILITY_ASYNC = 2, DURABILITY_SYNC = 3 } durability;
+
+typedef struct job {
+    /* Where it is: a queue's link, the thread that it came from, the exchange that waits for it (NULL: nobody does). */
+    struct job *next_queued;
+    struct job *next_in_exchange;
+    struct exchange *exchange;
+    uint32_t origin;
+    bool done;
+    atomic_bool cancelled;
+    uint64_t deadline_ns; /* on the clock of `now`; UINT64_MAX: none */
+
+    /* The request. */
+    operation operation;
+    uint64_t user_id;
+    int64_t time_ms;
+    uint64_t min_sequence;
+    char model[VQL_MAX_NAME_BYTES + 1];
+    uint64_t *item_ids; /* [item_count], the candidates */
+    size_t item_count, item_capacity;
+    event *events; /* [event_count]: of the request; for OPERATION_GET, of the answer, newest last */
+    size_t event_count, event_capacity;
+    uint32_t max_events;
+    uint64_t before_sequence;
+
+    /* The answer. */
+    grpc_error error;
+    float *scores; /* [item_count, T] */
+    size_t score_capacity;
+    size_t scored; /* candidates done so far */
+    uint32_t unknown_items;
+    bool unknown_user;
+    uint64_t sequence; /* the user's; for OPERATION_GET that of the history */
+    uint64_t first_event_sequence; /* OPERATION_GET: of events[0] */
+    uint32_t appended, duplicates;
+    durability durability;
+    uint64_t deleted;
+    history_info history;
+    size_t cache_bytes;
+    uint32_t occupied[VQL_MAX_HEADS]; /* [G] */
+} job;
+
+/* Jobs for one thread: finished ones are kept, with their arrays, for the next requests. */
+typedef struct job_pool {
+    job *free;
+    uint32_t taken; /* jobs that are out; at most LIMIT_JOBS */
+} job_pool;
+
+/* A job with empty arrays and zeros elsewhere; NULL: LIMIT_JOBS are out, or there is no memory. */
+job *job_take(job_pool *pool);
+
+/* Gives a job back to the pool that it was taken from. */
+void job_give(job_pool *pool, job *j);
+
+/* Frees the jobs that the pool keeps. */
+void job_pool_clear(job_pool *pool);
+
+/* Adds one element, growing the array. False: no memory. */
+bool job_add_item(job *j, uint64_t item_id);
+bool job_add_event(job *j, const event *e);
+
+/* Room for count events or scores. False: no memory. */
+bool job_reserve_events(job *j, size_t count);
+bool job_reserve_scores(job *j, size_t count);
+
+#endif

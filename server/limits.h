@@ -1,0 +1,57 @@
+/*
+ * Every bound of the server that is not an option (server/config.c has those), each with what it follows from.
+ */
+#ifndef VQL_SERVER_LIMITS_H
+#define VQL_SERVER_LIMITS_H
+
+enum {
+    /* Requests that may wait in one thread's mailbox. A full one answers UNAVAILABLE. A power of two. */
+    LIMIT_MAILBOX = 4096,
+
+    /*
+     * Requests of one thread's connections that may be under way at once, wherever their users live. Answers come back
+     * through a mailbox of this size, which can therefore never be full. A power of two.
+     */
+    LIMIT_JOBS = 8192,
+
+    /* Requests of one stream that may be under way at once; the stream is held while there are more. */
+    LIMIT_STREAM_JOBS = 32,
+
+    /* Candidates scored between two looks at the deadline: well under a millisecond. */
+    LIMIT_SCORE_CHUNK = 128,
+
+    /* How long a thread scores before it looks at its sockets again, in microseconds. */
+    LIMIT_TURN_US = 1000,
+
+    /* Events read from the store at a time when a cache is rebuilt. */
+    LIMIT_REBUILD_CHUNK = 1024,
+
+    /* Events in one answer of History.Get: with at most 44 bytes each they stay below a 4 MiB message. */
+    LIMIT_GET_EVENTS = 50000,
+
+    /* What an overloaded server asks a client to wait before it tries again, in milliseconds. */
+    LIMIT_PUSHBACK_MS = 100,
+
+    /* Bytes read from or written to a socket at a time. */
+    LIMIT_READ_BYTES = 65536,
+    LIMIT_WRITE_BYTES = 262144,
+
+    /* Connections that wait to be accepted. */
+    LIMIT_BACKLOG = 511,
+
+    /* HTTP/2: the size of a request's headers, and the windows of a stream and of a connection (RFC 9113 §5.2). */
+    LIMIT_HEADER_BYTES = 16384,
+    LIMIT_STREAM_WINDOW = 262144,
+    LIMIT_CONNECTION_WINDOW = 1048576,
+
+    /* Answers that may wait in one stream for a client that reads slowly before its requests are held. */
+    LIMIT_UNSENT_BYTES = 262144,
+
+    /* Arrays that a finished request keeps for the next one, in elements; larger ones are given back. */
+    LIMIT_KEPT_ELEMENTS = 16384,
+
+    /* The size of a model file that is read. */
+    LIMIT_MODEL_GIB = 64,
+};
+
+#endif

@@ -1,0 +1,298 @@
+#include "server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "address.h"
+#include "limits.h"
+#include "log.h"
+#include "worker.h"
+
+enum {
+    DRAIN_POLL_MS = 10,       /* how often the control thread looks whether a drain is over */
+    ADDRESS_TEXT_BYTES = 320, /* "[host]:port" */
+};
+
+typedef struct server {
+    const config *config;
+    const registry *models;
+    worker *workers; /* [count] */
+    uint32_t count;  /* that were made */
+    uint32_t started;
+
+    uv_loop_t loop;
+    uv_signal_t terminate, interrupt;
+    uv_timer_t drain;
+    uint64_t drain_end_ms; /* on the control loop's clock */
+    bool stopping;
+} server;
+
+static int64_t wall_clock_ms(void)
+{
+    uv_timeval64_t now;
+    (void)uv_gettimeofday(&now);
+    return now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
+/* A bound socket; every worker has one on the same address, and the kernel spreads connections over them. */
+static int bind_socket(const struct addrinfo *info)
+{
+    const int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    const int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
+        bind(fd, info->ai_addr, info->ai_addrlen) == 0)
+        return fd;
+    const int error = errno;
+    (void)close(fd);
+    errno = error;
+    return -1;
+}
+
+/* Looks the host up. NULL: logged. */
+static struct addrinfo *resolve(const char *listen)
+{
+    address where;
+    (void)address_parse(listen, &where); /* the configuration has checked it */
+    char port[8];
+    (void)snprintf(port, sizeof port, "%u", where.port);
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    const int result = getaddrinfo(where.host[0] ? where.host : NULL, port, &hints, &found);
+    if (result != 0) {
+        log_error("cannot resolve", log_str("listen", listen), log_str("error", gai_strerror(result)));
+        return NULL;
+    }
+    return found;
+}
+
+/* Puts the port that the system chose for the first socket into the address, for the sockets after it. */
+static bool keep_port(int fd, struct addrinfo *info)
+{
+    return getsockname(fd, info->ai_addr, &info->ai_addrlen) == 0;
+}
+
+static void format_address(const struct addrinfo *info, char text[ADDRESS_TEXT_BYTES])
+{
+    char host[256];
+    char port[16];
+    if (getnameinfo(info->ai_addr, info->ai_addrlen, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        text[0] = '\0';
+        return;
+    }
+    const bool brackets = info->ai_family == AF_INET6;
+    (void)snprintf(text, ADDRESS_TEXT_BYTES, "%s%s%s:%s", brackets ? "[" : "", host,
+                   brackets ? "]" : "", port);
+}
+
+static void configure(worker *w, const server *s, uint32_t index)
+{
+    const config *c = s->config;
+    w->index = index;
+    w->workers = s->workers;
+    w->service.models = s->models;
+    w->service.limits = (request_limits){
+        .max_candidates = c->max_candidates,
+        .max_events = c->max_events,
+        .max_future_ms = (int64_t)c->max_future_ms,
+    };
+    w->connections.options = (session_options){
+        .max_streams = c->max_streams,
+        .max_header_bytes = LIMIT_HEADER_BYTES,
+        .stream_window = LIMIT_STREAM_WINDOW,
+        .connection_window = LIMIT_CONNECTION_WINDOW,
+        .max_message_bytes = (uint32_t)c->max_message_bytes,
+        .max_unsent_bytes = LIMIT_UNSENT_BYTES,
+    };
+    w->connections.max_count = c->max_connections;
+    w->connections.wall_ms = wall_clock_ms;
+}
+
+static shard *make_shard(const registry *models)
+{
+    store *st = store_memory_open();
+    if (!st)
+        return NULL;
+    shard *s = shard_new(models, st);
+    if (!s)
+        store_close(st);
+    return s;
+}
+
+static bool make_worker(server *s, uint32_t index, uint32_t count, struct addrinfo *info)
+{
+    worker *w = &s->workers[index];
+    configure(w, s, index);
+    w->worker_count = count;
+    const int fd = bind_socket(info);
+    if (fd < 0 || !keep_port(fd, info)) {
+        log_error("cannot listen", log_str("listen", s->config->listen),
+                  log_str("error", strerror(errno)));
+        return false;
+    }
+    shard *made = make_shard(s->models);
+    if (!made) {
+        (void)close(fd);
+        log_error("no memory for a shard");
+        return false;
+    }
+    const int result = worker_init(w, made, fd);
+    if (result != 0) {
+        shard_free(made);
+        log_error("cannot make a worker", log_str("error", uv_strerror(result)));
+        return false;
+    }
+    return true;
+}
+
+/* Writes HOST:PORT under another name and renames it, so that whoever waits for the file reads it whole. */
+static bool write_port_file(const char *path, const char *text)
+{
+    if (!path)
+        return true;
+    char temporary[4096];
+    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary) {
+        log_error("port-file: the path is too long", log_str("path", path));
+        return false;
+    }
+    FILE *file = fopen(temporary, "w");
+    bool ok = file && fprintf(file, "%s\n", text) > 0;
+    if (file)
+        ok = fclose(file) == 0 && ok;
+    ok = ok && rename(temporary, path) == 0;
+    if (!ok)
+        log_error("cannot write port-file", log_str("path", path), log_str("error", strerror(errno)));
+    return ok;
+}
+
+static bool start_workers(server *s, uint32_t count)
+{
+    struct addrinfo *info = resolve(s->config->listen);
+    if (!info)
+        return false;
+    char text[ADDRESS_TEXT_BYTES];
+    bool ok = true;
+    while (ok && s->count < count) {
+        ok = make_worker(s, s->count, count, info);
+        s->count += ok;
+    }
+    format_address(info, text);
+    freeaddrinfo(info);
+    while (ok && s->started < count) {
+        ok = worker_start(&s->workers[s->started]) == 0;
+        s->started += ok;
+    }
+    if (!ok || !write_port_file(s->config->port_file, text))
+        return false;
+    log_info("serving", log_str("address", text), log_u64("threads", count),
+             log_str("model", registry_name(s->models)));
+    return true;
+}
+
+static void command_all(server *s, worker_command command)
+{
+    for (uint32_t i = 0; i < s->started; i++)
+        worker_command_send(&s->workers[i], command);
+}
+
+static uint32_t open_connections(const server *s)
+{
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < s->started; i++)
+        open += atomic_load_explicit(&s->workers[i].open_connections, memory_order_relaxed);
+    return open;
+}
+
+static void on_drain(uv_timer_t *timer)
+{
+    server *s = timer->data;
+    const uint32_t open = open_connections(s);
+    if (open > 0 && uv_now(&s->loop) < s->drain_end_ms)
+        return;
+    if (open > 0)
+        log_warn("drain timed out", log_u64("drain_ms", s->config->drain_ms),
+                 log_u64("connections", open));
+    uv_stop(&s->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    server *s = handle->data;
+    if (s->stopping) {
+        uv_stop(&s->loop); /* asked twice: do not wait for the drain */
+        return;
+    }
+    s->stopping = true;
+    log_info("stopping", log_str("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"),
+             log_u64("connections", open_connections(s)));
+    command_all(s, WORKER_DRAIN);
+    uv_update_time(&s->loop);
+    s->drain_end_ms = uv_now(&s->loop) + s->config->drain_ms;
+    (void)uv_timer_start(&s->drain, on_drain, DRAIN_POLL_MS, DRAIN_POLL_MS);
+}
+
+static bool init_control(server *s)
+{
+    if (uv_loop_init(&s->loop) != 0)
+        return false;
+    (void)uv_signal_init(&s->loop, &s->terminate);
+    (void)uv_signal_init(&s->loop, &s->interrupt);
+    (void)uv_timer_init(&s->loop, &s->drain);
+    s->terminate.data = s;
+    s->interrupt.data = s;
+    s->drain.data = s;
+    return uv_signal_start(&s->terminate, on_signal, SIGTERM) == 0 &&
+           uv_signal_start(&s->interrupt, on_signal, SIGINT) == 0;
+}
+
+static void clear_control(server *s)
+{
+    uv_close((uv_handle_t *)&s->terminate, NULL);
+    uv_close((uv_handle_t *)&s->interrupt, NULL);
+    uv_close((uv_handle_t *)&s->drain, NULL);
+    (void)uv_run(&s->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&s->loop);
+}
+
+static void stop_workers(server *s)
+{
+    command_all(s, WORKER_STOP);
+    for (uint32_t i = 0; i < s->started; i++)
+        worker_join(&s->workers[i]);
+    for (uint32_t i = 0; i < s->count; i++)
+        worker_reclaim_jobs(&s->workers[i]);
+    for (uint32_t i = 0; i < s->count; i++)
+        worker_clear(&s->workers[i]);
+}
+
+bool server_run(const config *c, const registry *models)
+{
+    server s = {.config = c, .models = models};
+    const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();
+    s.workers = calloc(count, sizeof *s.workers);
+    if (!s.workers || !init_control(&s)) {
+        log_error("no memory for the server");
+        free(s.workers);
+        return false;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    const bool ok = start_workers(&s, count);
+    if (ok)
+        (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    stop_workers(&s);
+    clear_control(&s);
+    free(s.workers);
+    if (ok)
+        log_info("stopped");
+    return ok;
+}

@@ -1,0 +1,18 @@
+/*
+ * The server: workers on their threads, and the control thread (the caller's), which waits for signals and stops them.
+ */
+#ifndef VQL_SERVER_SERVER_H
+#define VQL_SERVER_SERVER_H
+
+#include <stdbool.h>
+
+#include "config.h"
+#include "registry.h"
+
+/*
+ * Serves until SIGTERM or SIGINT, then drains: no new calls, open ones have config->drain_ms to end. Returns true after a
+ * clean stop, false when it could not start (the reason is logged).
+ */
+bool server_run(const config *c, const registry *models);
+
+#endif

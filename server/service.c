@@ -1,0 +1,365 @@
+#include "service.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "limits.h"
+#include "validate.h"
+
+typedef struct method {
+    const char *path;
+    bool streaming; /* any number of requests, one answer each */
+
+    /* Methods that need a shard. */
+    bool (*decode)(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+    bool (*encode)(message_buffer *out, const job *j, const registry *models);
+
+    /* Methods that do not: answers one request at once, finishing the call unless it goes on. */
+    void (*answer)(service *s, exchange *x, const uint8_t *message, size_t bytes);
+} method;
+
+/* One call of one method. Lives from on_call until the call ends. */
+struct exchange {
+    call *call;
+    peer *peer;
+    const method *method;
+    bool asked;       /* a request has arrived */
+    bool half_closed; /* no more will */
+    bool broken;      /* a request was refused: those behind it are not looked at */
+
+    /* Jobs under way, in the order of their requests; answers leave in this order. */
+    job *first, **last;
+    uint32_t jobs;
+
+    /* Health.Watch: the last status sent, and the service's list; NULL otherwise. */
+    int watched_status;
+    exchange *next_watcher, **watcher_link;
+};
+
+/* The values of grpc.health.v1.HealthCheckResponse.ServingStatus. */
+enum { HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2, HEALTH_SERVICE_UNKNOWN = 3 };
+
+static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes);
+static void answer_check(service *s, exchange *x, const uint8_t *message, size_t bytes);
+static void answer_watch(service *s, exchange *x, const uint8_t *message, size_t bytes);
+
+static const method methods[] = {
+    {.path = "/vql.v1.Scoring/Score", .decode = decode_score, .encode = encode_score},
+    {.path = "/vql.v1.Scoring/ScoreStream",
+     .streaming = true,
+     .decode = decode_score,
+     .encode = encode_score},
+    {.path = "/vql.v1.History/Append", .decode = decode_append, .encode = encode_append},
+    {.path = "/vql.v1.History/AppendStream",
+     .streaming = true,
+     .decode = decode_append,
+     .encode = encode_append},
+    {.path = "/vql.v1.History/Get", .decode = decode_get, .encode = encode_get},
+    {.path = "/vql.v1.History/Delete", .decode = decode_delete, .encode = encode_delete},
+    {.path = "/vql.v1.Models/List", .answer = answer_models},
+    {.path = "/grpc.health.v1.Health/Check", .answer = answer_check},
+    {.path = "/grpc.health.v1.Health/Watch", .answer = answer_watch},
+};
+
+enum { METHODS = sizeof methods / sizeof *methods };
+
+static const method *find_method(const char *path)
+{
+    for (size_t i = 0; i < METHODS; i++)
+        if (strcmp(methods[i].path, path) == 0)
+            return &methods[i];
+    return NULL;
+}
+
+/* Whether health knows the name: "" for the server, or a service that a method belongs to. */
+static bool is_service(const char *name)
+{
+    const size_t length = strlen(name);
+    if (length == 0)
+        return true;
+    for (size_t i = 0; i < METHODS; i++)
+        if (strncmp(methods[i].path + 1, name, length) == 0 && methods[i].path[length + 1] == '/')
+            return true;
+    return false;
+}
+
+/* Ends the exchange: what is still under way is waited for by nobody, and comes back to the pool by service_complete. */
+static void exchange_free(exchange *x)
+{
+    for (job *j = x->first; j;) {
+        job *next = j->next_in_exchange;
+        j->exchange = NULL;
+        if (j->done)
+            job_give(&x->peer->service->jobs, j);
+        else
+            atomic_store_explicit(&j->cancelled, true, memory_order_relaxed);
+        j = next;
+    }
+    if (x->watcher_link) {
+        *x->watcher_link = x->next_watcher;
+        if (x->next_watcher)
+            x->next_watcher->watcher_link = x->watcher_link;
+    }
+    free(x);
+}
+
+static void finish(exchange *x, const grpc_error *error)
+{
+    call *c = x->call;
+    exchange_free(x);
+    call_finish(c, error->status, error->message, error->pushback_ms);
+}
+
+static void finish_ok(exchange *x)
+{
+    finish(x, &(grpc_error){.status = GRPC_OK, .pushback_ms = -1});
+}
+
+static void finish_unavailable(exchange *x, const char *why)
+{
+    grpc_error error;
+    grpc_fail(&error, GRPC_UNAVAILABLE, "%s", why);
+    error.pushback_ms = LIMIT_PUSHBACK_MS;
+    finish(x, &error);
+}
+
+static void finish_no_memory(exchange *x)
+{
+    grpc_error error;
+    grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
+    finish(x, &error);
+}
+
+static void on_call(void *context, call *c, const char *path)
+{
+    peer *p = context;
+    const method *m = find_method(path);
+    if (!m) {
+        grpc_error error;
+        grpc_fail(&error, GRPC_UNIMPLEMENTED, "no method %.200s", path);
+        call_finish(c, error.status, error.message, -1);
+        return;
+    }
+    exchange *x = calloc(1, sizeof *x);
+    if (!x) {
+        call_finish(c, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory", -1);
+        return;
+    }
+    *x = (exchange){.call = c, .peer = p, .method = m, .last = &x->first};
+    call_set_data(c, x);
+    if (p->service->draining && m->decode)
+        finish_unavailable(x, "the server is draining");
+}
+
+/* Sends the answers that are due. The exchange may be gone afterwards. */
+static void send_answers(service *s, exchange *x)
+{
+    while (x->first && x->first->done) {
+        job *j = x->first;
+        if (j->error.status != GRPC_OK) {
+            const grpc_error error = j->error;
+            finish(x, &error);
+            return;
+        }
+        if (!x->method->encode(&s->message, j, s->models) ||
+            !call_send(x->call, s->message.bytes, s->message.count)) {
+            finish_no_memory(x);
+            return;
+        }
+        x->first = j->next_in_exchange;
+        if (!x->first)
+            x->last = &x->first;
+        x->jobs--;
+        job_give(&s->jobs, j);
+    }
+    if (!x->first && (x->half_closed || !x->method->streaming)) {
+        finish_ok(x);
+        return;
+    }
+    if (!x->broken && x->jobs < LIMIT_STREAM_JOBS)
+        call_resume(x->call);
+}
+
+/* Decodes and validates a request and sends it on its way. False: the job's error says why not. */
+static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, size_t bytes)
+{
+    if (!x->method->decode(message, bytes, &s->limits, j) ||
+        !validate(j, &s->limits, s->models, s->wall_ms))
+        return false;
+    const size_t tasks = vql_model_shape(s->models->model)->tasks;
+    if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks)) {
+        grpc_fail(&j->error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
+        return false;
+    }
+    if (!s->route(s->owner, j)) {
+        grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %d requests wait",
+                  LIMIT_MAILBOX);
+        j->error.pushback_ms = LIMIT_PUSHBACK_MS;
+        return false;
+    }
+    return true;
+}
+
+/* Starts a job for a request. A request that is refused becomes an answered job, behind those before it. */
+static void start_job(service *s, exchange *x, const uint8_t *message, size_t bytes)
+{
+    job *j = job_take(&s->jobs);
+    if (!j) {
+        finish_unavailable(x, "the server is overloaded: too many requests are under way");
+        return;
+    }
+    j->exchange = x;
+    j->origin = s->origin;
+    j->deadline_ns = call_deadline(x->call);
+    *x->last = j;
+    x->last = &j->next_in_exchange;
+    x->jobs++;
+    if (!dispatch(s, x, j, message, bytes)) {
+        j->done = true;
+        x->broken = true;
+        call_hold(x->call);
+        send_answers(s, x);
+    } else if (x->jobs >= LIMIT_STREAM_JOBS) {
+        call_hold(x->call);
+    }
+}
+
+static void on_message(void *context, call *c, const uint8_t *message, size_t bytes)
+{
+    service *s = ((peer *)context)->service;
+    exchange *x = call_data(c);
+    if (x->asked && !x->method->streaming) {
+        grpc_error error;
+        grpc_fail(&error, GRPC_UNIMPLEMENTED, "%s takes one request; a second one came",
+                  x->method->path);
+        finish(x, &error);
+        return;
+    }
+    x->asked = true;
+    if (x->method->answer)
+        x->method->answer(s, x, message, bytes);
+    else
+        start_job(s, x, message, bytes);
+}
+
+static void on_half_close(void *context, call *c)
+{
+    (void)context;
+    exchange *x = call_data(c);
+    x->half_closed = true;
+    if (!x->asked && !x->method->streaming) {
+        grpc_error error;
+        grpc_fail(&error, GRPC_UNIMPLEMENTED, "%s takes one request; none came", x->method->path);
+        finish(x, &error);
+    } else if (x->method->streaming && !x->first) {
+        finish_ok(x);
+    }
+}
+
+static void on_cancel(void *context, call *c)
+{
+    (void)context;
+    exchange_free(call_data(c));
+}
+
+const session_handler service_handler = {
+    .on_call = on_call,
+    .on_message = on_message,
+    .on_half_close = on_half_close,
+    .on_cancel = on_cancel,
+};
+
+void service_complete(service *s, job *j)
+{
+    exchange *x = j->exchange;
+    if (!x) {
+        job_give(&s->jobs, j);
+        return;
+    }
+    j->done = true;
+    if (x->first != j)
+        return;
+    peer *p = x->peer;
+    send_answers(s, x);
+    p->wake(p);
+}
+
+static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes)
+{
+    (void)message; /* ListModelsRequest has no fields */
+    (void)bytes;
+    if (encode_models(&s->message, s->models) &&
+        call_send(x->call, s->message.bytes, s->message.count))
+        finish_ok(x);
+    else
+        finish_no_memory(x);
+}
+
+static bool send_health(service *s, exchange *x, int status)
+{
+    return encode_health(&s->message, status) &&
+           call_send(x->call, s->message.bytes, s->message.count);
+}
+
+static int health_status(const service *s)
+{
+    return s->draining ? HEALTH_NOT_SERVING : HEALTH_SERVING;
+}
+
+static void answer_check(service *s, exchange *x, const uint8_t *message, size_t bytes)
+{
+    char name[HEALTH_SERVICE_BYTES];
+    grpc_error error;
+    if (!decode_health(message, bytes, name, &error)) {
+        finish(x, &error);
+    } else if (!is_service(name)) {
+        grpc_fail(&error, GRPC_NOT_FOUND, "service: no service \"%s\"", name);
+        finish(x, &error);
+    } else if (send_health(s, x, health_status(s))) {
+        finish_ok(x);
+    } else {
+        finish_no_memory(x);
+    }
+}
+
+static void answer_watch(service *s, exchange *x, const uint8_t *message, size_t bytes)
+{
+    char name[HEALTH_SERVICE_BYTES];
+    grpc_error error;
+    if (!decode_health(message, bytes, name, &error)) {
+        finish(x, &error);
+        return;
+    }
+    x->watched_status = is_service(name) ? health_status(s) : HEALTH_SERVICE_UNKNOWN;
+    if (!send_health(s, x, x->watched_status)) {
+        finish_no_memory(x);
+        return;
+    }
+    x->next_watcher = s->watchers;
+    x->watcher_link = &s->watchers;
+    if (s->watchers)
+        s->watchers->watcher_link = &x->next_watcher;
+    s->watchers = x;
+    if (s->draining)
+        finish_unavailable(x, "the server is draining");
+}
+
+void service_drain(service *s)
+{
+    s->draining = true;
+    while (s->watchers) {
+        exchange *x = s->watchers;
+        peer *p = x->peer;
+        if (x->watched_status == HEALTH_SERVING && !send_health(s, x, HEALTH_NOT_SERVING))
+            finish_no_memory(x);
+        else
+            finish_unavailable(x, "the server is draining");
+        p->wake(p);
+    }
+}
+
+void service_clear(service *s)
+{
+    job_pool_clear(&s->jobs);
+    message_buffer_clear(&s->message);
+}

@@ -1,0 +1,69 @@
+/*
+ * The services: which methods there are, and what happens to their calls between a session and the shards. One for each
+ * thread; no I/O, no clock.
+ *
+ *   session: on_message ──> decode, validate ──> job ──> route ──> … a shard, on any thread …
+ *   session: call_send  <── encode <── answers in the order of the requests <── service_complete
+ *
+ * Requests that a shard is not needed for (health, models) are answered at once.
+ */
+#ifndef VQL_SERVER_SERVICE_H
+#define VQL_SERVER_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "decode.h"
+#include "encode.h"
+#include "job.h"
+#include "registry.h"
+#include "session.h"
+
+typedef struct exchange exchange;
+
+typedef struct service {
+    /* Set by the owner, and constant. */
+    const registry *models;
+    request_limits limits;
+    uint32_t origin; /* job.origin of the jobs made here */
+    /*
+     * Sends a job to its shard; the job comes back by service_complete, from the owner and not from within. False: the
+     * shard's mailbox is full, and the job was not taken.
+     */
+    bool (*route)(void *owner, job *j);
+    void *owner;
+
+    /* The owner's clock, brought up to date before it feeds a session. */
+    int64_t wall_ms; /* since the Unix epoch */
+
+    /* The service's own; zeros at first. */
+    bool draining;
+    job_pool jobs;
+    message_buffer message;
+    exchange *watchers; /* calls of Health.Watch */
+} service;
+
+/*
+ * A session's context: whom it belongs to. wake tells the connection that a call was answered outside session_feed, so
+ * that the session is to be drained.
+ */
+typedef struct peer {
+    service *service;
+    void (*wake)(struct peer *p);
+} peer;
+
+/* The handler for session_new, with a peer as context. */
+extern const session_handler service_handler;
+
+/* An answered job is back. The job is the service's again. */
+void service_complete(service *s, job *j);
+
+/*
+ * From now on new requests are refused with UNAVAILABLE and health is NOT_SERVING; Health.Watch calls are told, and end.
+ */
+void service_drain(service *s);
+
+/* Frees what the service keeps. All sessions are closed and all jobs are back. */
+void service_clear(service *s);
+
+#endif

@@ -1,0 +1,369 @@
+#include "session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "call.h"
+
+/*
+ * nghttp2 ends a connection whose peer resets streams faster than this (CVE-2023-44487). A client
+ * that hedges its requests cancels one for every answer, and a reset costs no more than a request
+ * does, which the shards' mailboxes bound: so 33 a second, the default, is far too few.
+ */
+enum { RESET_BURST = 10000, RESETS_PER_SECOND = 10000 };
+
+/*
+ * nghttp2 counts a CONTINUATION frame once for each piece that its 9-byte header arrives in. Its
+ * own limit of 8 frames, then, is up to 72 pieces when they come a byte at a time.
+ */
+enum { MAX_CONTINUATION_PIECES = 8 * 9 };
+
+/* The PING of session_shutdown. */
+static const uint8_t shutdown_ping[8] = {'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'};
+
+/* Writes a GOAWAY frame: RFC 9113 §6.8. */
+static void write_goaway(uint8_t out[GOAWAY_FRAME_BYTES], uint32_t last_stream_id, uint32_t code)
+{
+    const uint8_t bytes[GOAWAY_FRAME_BYTES] = {
+        [2] = 8, /* the payload's length */
+        [3] = NGHTTP2_GOAWAY,
+        [9] = (uint8_t)(last_stream_id >> 24),
+        [10] = (uint8_t)(last_stream_id >> 16),
+        [11] = (uint8_t)(last_stream_id >> 8),
+        [12] = (uint8_t)last_stream_id,
+        [13] = (uint8_t)(code >> 24),
+        [14] = (uint8_t)(code >> 16),
+        [15] = (uint8_t)(code >> 8),
+        [16] = (uint8_t)code,
+    };
+    memcpy(out, bytes, sizeof bytes);
+}
+
+/* The HTTP/2 error code of a fatal error of nghttp2. */
+static uint32_t goaway_code(int result)
+{
+    switch (result) {
+    case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
+        return NGHTTP2_PROTOCOL_ERROR;
+    case NGHTTP2_ERR_FLOODED:
+    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
+        return NGHTTP2_ENHANCE_YOUR_CALM;
+    default:
+        return NGHTTP2_INTERNAL_ERROR;
+    }
+}
+
+void session_check(session *s, int result)
+{
+    if (s->broken || !nghttp2_is_fatal(result))
+        return;
+    s->broken = true;
+    write_goaway(s->goaway, s->last_stream_id, goaway_code(result));
+}
+
+/* What a callback returns to nghttp2. */
+static int callback_result(const session *s)
+{
+    return s->broken ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+/* Answers a request that becomes no call. */
+static void refuse(session *s, int32_t stream_id, const grpc_error *error)
+{
+    const response_status status = {
+        .code = error->status,
+        .message = error->message,
+        .pushback_ms = -1,
+    };
+    session_check(s, response_only(s->h2, stream_id, &status));
+}
+
+/* A request's header block is complete: makes it a call or refuses it. */
+static void open_call(session *s, int32_t stream_id)
+{
+    s->last_stream_id = (uint32_t)stream_id;
+    const char *http_status = request_http_error(&s->request);
+    if (http_status) {
+        session_check(s, response_http_error(s->h2, stream_id, http_status));
+        return;
+    }
+    grpc_error error;
+    uint64_t timeout_ns;
+    if (request_check(&s->request, s->options.max_header_bytes, &timeout_ns, &error) != GRPC_OK) {
+        refuse(s, stream_id, &error);
+        return;
+    }
+    if (timeout_ns == 0) {
+        grpc_fail(&error, GRPC_DEADLINE_EXCEEDED, "deadline of 0 ms passed");
+        refuse(s, stream_id, &error);
+        return;
+    }
+    call *c = call_new(s, stream_id, timeout_ns, s->request.encoding);
+    if (!c) {
+        grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "no memory for a call");
+        refuse(s, stream_id, &error);
+        return;
+    }
+    session_check(s, nghttp2_session_set_stream_user_data(s->h2, stream_id, c));
+    if (call_deadline(c) < s->due_ns)
+        s->due_ns = call_deadline(c);
+    s->handler.on_call(s->context, c, s->request.path);
+}
+
+static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, void *context)
+{
+    (void)h2;
+    session *s = context;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        request_begin(&s->request);
+    return 0;
+}
+
+static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+                     void *context)
+{
+    (void)h2;
+    (void)flags;
+    session *s = context;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        request_field(&s->request, name, name_length, value, value_length);
+    return 0;
+}
+
+/* Opens no more streams: the last GOAWAY, when the peer has answered the PING of the first. */
+static void finish_shutdown(session *s, const nghttp2_ping *ping)
+{
+    if (s->draining && ping->hd.flags & NGHTTP2_FLAG_ACK &&
+        memcmp(ping->opaque_data, shutdown_ping, sizeof shutdown_ping) == 0)
+        session_check(s, nghttp2_submit_goaway(s->h2, NGHTTP2_FLAG_NONE,
+                                               nghttp2_session_get_last_proc_stream_id(s->h2),
+                                               NGHTTP2_NO_ERROR, NULL, 0));
+}
+
+static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *context)
+{
+    session *s = context;
+    if (frame->hd.type == NGHTTP2_PING) {
+        finish_shutdown(s, &frame->ping);
+    } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
+        if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+            open_call(s, frame->hd.stream_id);
+        call *c = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
+        if (c && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+            call_receive_end(c);
+    }
+    return callback_result(s);
+}
+
+static int on_data_chunk_recv(nghttp2_session *h2, uint8_t flags, int32_t stream_id,
+                              const uint8_t *bytes, size_t count, void *context)
+{
+    (void)flags;
+    session *s = context;
+    call *c = nghttp2_session_get_stream_user_data(h2, stream_id);
+    session_check(s, nghttp2_session_consume_connection(h2, count));
+    if (c && !c->over)
+        call_receive(c, bytes, count);
+    else if (!s->broken)
+        session_check(s, nghttp2_session_consume_stream(h2, stream_id, count));
+    return callback_result(s);
+}
+
+/* An answer that is complete before its request is ends the stream: RFC 9113 §8.1. */
+static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *context)
+{
+    session *s = context;
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
+        nghttp2_session_get_stream_remote_close(h2, frame->hd.stream_id) == 0)
+        session_check(s, nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                                   NGHTTP2_NO_ERROR));
+    return callback_result(s);
+}
+
+static int on_stream_close(nghttp2_session *h2, int32_t stream_id, uint32_t code, void *context)
+{
+    (void)code;
+    session *s = context;
+    call *c = nghttp2_session_get_stream_user_data(h2, stream_id);
+    if (c) {
+        call_cancel(c);
+        call_free(c);
+    }
+    return callback_result(s);
+}
+
+static int new_server(session *s, const nghttp2_option *option)
+{
+    nghttp2_session_callbacks *callbacks;
+    const int result = nghttp2_session_callbacks_new(&callbacks);
+    if (result != 0)
+        return result;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk_recv);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    const int made = nghttp2_session_server_new2(&s->h2, callbacks, s, option);
+    nghttp2_session_callbacks_del(callbacks);
+    return made;
+}
+
+/* Makes s->h2. On failure it is NULL or half made, to be freed in either case. */
+static int start_http2(session *s)
+{
+    nghttp2_option *option;
+    int result = nghttp2_option_new(&option);
+    if (result != 0)
+        return result;
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESETS_PER_SECOND);
+    nghttp2_option_set_max_continuations(option, MAX_CONTINUATION_PIECES);
+    result = new_server(s, option);
+    nghttp2_option_del(option);
+    if (result != 0)
+        return result;
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, s->options.max_streams},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, s->options.stream_window},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, s->options.max_header_bytes},
+    };
+    result = nghttp2_submit_settings(s->h2, NGHTTP2_FLAG_NONE, settings,
+                                     sizeof settings / sizeof *settings);
+    if (result != 0)
+        return result;
+    return nghttp2_session_set_local_window_size(s->h2, NGHTTP2_FLAG_NONE, 0,
+                                                 (int32_t)s->options.connection_window);
+}
+
+session *session_new(const session_options *options, const session_handler *handler, void *context)
+{
+    session *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->options = *options;
+    s->handler = *handler;
+    s->context = context;
+    s->due_ns = UINT64_MAX;
+    TAILQ_INIT(&s->calls);
+    TAILQ_INIT(&s->ready);
+    if (start_http2(s) != 0) {
+        session_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void session_free(session *s)
+{
+    if (!s)
+        return;
+    call *c;
+    TAILQ_FOREACH(c, &s->calls, in_session)
+        call_cancel(c);
+    nghttp2_session_del(s->h2);
+    while ((c = TAILQ_FIRST(&s->calls)) != NULL)
+        call_free(c);
+    free(s);
+}
+
+bool session_feed(session *s, uint64_t now_ns, const uint8_t *bytes, size_t count)
+{
+    session_tick(s, now_ns);
+    if (!s->broken && count > 0) {
+        const ssize_t result = nghttp2_session_mem_recv(s->h2, bytes, count);
+        session_check(s, result < 0 ? (int)result : 0);
+    }
+    return !s->broken;
+}
+
+/* The session is broken: the last bytes are its GOAWAY, behind those that nghttp2 gave before. */
+static bool fill_goaway(session *s)
+{
+    if (s->goaway_sent)
+        return false;
+    s->goaway_sent = true;
+    s->pending = s->goaway;
+    s->pending_bytes = sizeof s->goaway;
+    return true;
+}
+
+/* Makes bytes pending. False: there are none. */
+static bool fill_pending(session *s)
+{
+    while (s->pending_bytes == 0) {
+        call *c;
+        while ((c = TAILQ_FIRST(&s->ready)) != NULL)
+            call_pump(c);
+        if (s->broken)
+            return fill_goaway(s);
+        const ssize_t result = nghttp2_session_mem_send(s->h2, &s->pending);
+        if (result >= 0)
+            s->pending_bytes = (size_t)result;
+        else
+            session_check(s, (int)result);
+        if (result == 0 && TAILQ_EMPTY(&s->ready))
+            return false;
+    }
+    return true;
+}
+
+size_t session_drain(session *s, uint8_t *out, size_t capacity)
+{
+    size_t count = 0;
+    while (count < capacity && fill_pending(s)) {
+        const size_t room = capacity - count;
+        const size_t part = s->pending_bytes < room ? s->pending_bytes : room;
+        memcpy(out + count, s->pending, part);
+        s->pending += part;
+        s->pending_bytes -= part;
+        count += part;
+    }
+    return count;
+}
+
+uint64_t session_due(const session *s)
+{
+    return s->due_ns;
+}
+
+void session_tick(session *s, uint64_t now_ns)
+{
+    s->now_ns = now_ns;
+    if (now_ns < s->due_ns)
+        return;
+    s->due_ns = UINT64_MAX;
+    call *c;
+    TAILQ_FOREACH(c, &s->calls, in_session) {
+        if (c->deadline_ns <= now_ns)
+            call_expire(c);
+        if (c->deadline_ns < s->due_ns)
+            s->due_ns = c->deadline_ns;
+    }
+}
+
+void session_shutdown(session *s)
+{
+    if (s->draining || s->broken)
+        return;
+    s->draining = true;
+    session_check(s, nghttp2_submit_shutdown_notice(s->h2));
+    if (!s->broken)
+        session_check(s, nghttp2_submit_ping(s->h2, NGHTTP2_FLAG_NONE, shutdown_ping));
+}
+
+bool session_done(const session *s)
+{
+    if (s->pending_bytes > 0 || !TAILQ_EMPTY(&s->ready))
+        return false;
+    if (s->broken)
+        return s->goaway_sent;
+    return !nghttp2_session_want_read(s->h2) && !nghttp2_session_want_write(s->h2);
+}
+
+uint32_t session_calls(const session *s)
+{
+    return s->open;
+}

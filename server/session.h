@@ -1,0 +1,140 @@
+/*
+ * One gRPC connection of the server, sans I/O: HTTP/2 bytes in, HTTP/2 bytes out (RFC 9113 by
+ * nghttp2, gRPC's own rules by https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). No
+ * sockets, no clock, no threads: `now` is given by the caller, in nanoseconds of any monotonic
+ * clock, and never goes back.
+ *
+ *   bytes ─ session_feed ─> nghttp2 ─> call ─> on_call, on_message …, on_half_close ─> handler
+ *   bytes <─ session_drain ─ nghttp2 <─ call <─ call_send …, call_finish <──────────── handler
+ *
+ * A call is one HTTP/2 stream. It begins with on_call and ends in exactly one of two ways: the
+ * handler calls call_finish, or the session calls on_cancel. After either, the handler must not
+ * touch the call again. on_cancel is never called inside call_send, call_hold or call_resume;
+ * on_message and on_half_close are called inside call_resume, and session_feed, session_drain and
+ * session_tick call any of the four. A handler may use any call in any callback, but not the
+ * session_ functions.
+ *
+ * Memory is bounded: options.max_streams calls, each with at most one message of
+ * options.max_message_bytes being put together, one stream window of unread input, and answers of
+ * which no more are asked for (the input is held) while more than options.max_unsent_bytes wait for
+ * the peer.
+ */
+#ifndef VQL_SERVER_SESSION_H
+#define VQL_SERVER_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "grpc.h"
+
+typedef struct session session;
+typedef struct call call;
+
+/* What the session tells its owner. context is the one given to session_new. */
+typedef struct session_handler {
+    /*
+     * A new call for method `path` ("/package.Service/Method", terminated, valid during the
+     * callback; longer paths than any service has are answered by the session). The handler may
+     * finish the call at once.
+     */
+    void (*on_call)(void *context, call *c, const char *path);
+
+    /* A whole request message, valid during the callback. The handler may finish the call. */
+    void (*on_message)(void *context, call *c, const uint8_t *message, size_t bytes);
+
+    /* The client will send no more messages: all that it sent have been delivered. */
+    void (*on_half_close)(void *context, call *c);
+
+    /*
+     * The call is over without the handler's doing: the client cancelled it, the connection is
+     * lost, its deadline has passed or it broke the protocol. The call is invalid when this
+     * returns.
+     */
+    void (*on_cancel)(void *context, call *c);
+} session_handler;
+
+typedef struct session_options {
+    uint32_t max_streams;       /* SETTINGS_MAX_CONCURRENT_STREAMS */
+    uint32_t max_header_bytes;  /* SETTINGS_MAX_HEADER_LIST_SIZE; more is RESOURCE_EXHAUSTED */
+    uint32_t stream_window;     /* bytes of flow control a stream, below 2^31 */
+    uint32_t connection_window; /* bytes of flow control for the connection, below 2^31 */
+    uint32_t max_message_bytes; /* a request message; more is RESOURCE_EXHAUSTED */
+    uint32_t max_unsent_bytes;  /* answers waiting in one call before its input is held */
+} session_options;
+
+/*
+ * A session for a fresh connection. options and handler are copied. Returns NULL when there is no
+ * memory. The server's SETTINGS are the first bytes to drain.
+ */
+session *session_new(const session_options *options, const session_handler *handler, void *context);
+
+/* Frees the session; calls still open get on_cancel first. NULL is ignored. */
+void session_free(session *s);
+
+/*
+ * Takes bytes from the peer, in whatever pieces they arrived. Returns false when the connection is
+ * beyond repair: drain what is left (a GOAWAY), then close it. A peer that breaks HTTP/2 also gets
+ * a GOAWAY after true was returned: session_done tells once it is drained.
+ */
+bool session_feed(session *s, uint64_t now_ns, const uint8_t *bytes, size_t count);
+
+/*
+ * Writes up to `capacity` bytes for the peer to out and returns how many; fewer than capacity:
+ * nothing else to send for now. Messages held because of unsent answers are delivered from here.
+ */
+size_t session_drain(session *s, uint8_t *out, size_t capacity);
+
+/* When session_tick is due: the earliest deadline of a call, or earlier; UINT64_MAX: never. */
+uint64_t session_due(const session *s);
+
+/*
+ * Ends the calls whose deadline has passed with DEADLINE_EXCEEDED. A deadline also bounds how long
+ * answers wait for a client that does not read them: its stream is reset, finished or not.
+ */
+void session_tick(session *s, uint64_t now_ns);
+
+/*
+ * Asks the peer to open no more calls; those open go on. In two steps, so that no call on its way
+ * is lost: a GOAWAY that refuses nothing and a PING, and the final GOAWAY once that is answered.
+ */
+void session_shutdown(session *s);
+
+/*
+ * True when the connection may be closed: nothing to read, nothing to send, after the final GOAWAY
+ * of session_shutdown, a GOAWAY of the peer or an error.
+ */
+bool session_done(const session *s);
+
+/* How many calls are open: begun, and not ended in either way. */
+uint32_t session_calls(const session *s);
+
+/* The handler's own pointer, NULL at first. */
+void call_set_data(call *c, void *data);
+void *call_data(const call *c);
+
+/* The call's deadline on the clock of `now`; UINT64_MAX: none. */
+uint64_t call_deadline(const call *c);
+
+/*
+ * Queues one answer message; the bytes are copied. False when there is no memory: nothing was
+ * queued, and the handler should finish the call.
+ */
+bool call_send(call *c, const uint8_t *message, size_t bytes);
+
+/*
+ * Ends the call with a status, after the answers queued before. message may be NULL, is copied, and
+ * is percent-encoded as the protocol asks. pushback_ms >= 0 adds grpc-retry-pushback-ms (gRFC A6);
+ * -1 adds none. A client that still sends is told to stop, and what it sends is dropped.
+ */
+void call_finish(call *c, grpc_status status, const char *message, int64_t pushback_ms);
+
+/*
+ * call_hold stops the delivery of messages, and of the half-close behind them: what the client
+ * sends on stays in the stream's window. call_resume delivers again, at once for what has arrived.
+ * Not counted: one resume undoes any number of holds.
+ */
+void call_hold(call *c);
+void call_resume(call *c);
+
+#endif

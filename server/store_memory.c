@@ -1,0 +1,160 @@
+#include <stdlib.h>
+
+#include "id_map.h"
+#include "store.h"
+
+/* One user's log: event i has the sequence number i + 1. */
+typedef struct history {
+    event *events;
+    size_t count, capacity;
+    int64_t first_time_ms, last_time_ms;
+    id_map applied; /* the ids of events that have one; the values mean nothing */
+} history;
+
+typedef struct memory_store {
+    store base;
+    id_map users; /* -> history */
+} memory_store;
+
+static void history_free(history *h)
+{
+    id_map_clear(&h->applied);
+    free(h->events);
+    free(h);
+}
+
+/* The user's history, made if need be; NULL: no memory. */
+static history *find_or_make(memory_store *m, uint64_t user_id)
+{
+    history *h = id_map_get(&m->users, user_id);
+    if (h)
+        return h;
+    if (!id_map_reserve(&m->users, 1))
+        return NULL;
+    h = calloc(1, sizeof *h);
+    if (h)
+        id_map_put(&m->users, user_id, h);
+    return h;
+}
+
+/* Room for `extra` more events. Histories grow by half: they are many, and most are short. */
+static bool reserve(history *h, size_t extra)
+{
+    if (extra > SIZE_MAX / sizeof *h->events / 2 - h->count)
+        return false;
+    if (h->count + extra <= h->capacity)
+        return true;
+    size_t capacity = h->capacity + h->capacity / 2;
+    if (capacity < h->count + extra)
+        capacity = h->count + extra;
+    event *events = realloc(h->events, capacity * sizeof *events);
+    if (!events)
+        return false;
+    h->events = events;
+    h->capacity = capacity;
+    return true;
+}
+
+static size_t count_ids(const event *events, size_t count)
+{
+    size_t ids = 0;
+    for (size_t i = 0; i < count; i++)
+        ids += events[i].id != 0;
+    return ids;
+}
+
+static void push(history *h, const event *e)
+{
+    if (h->count == 0 || e->time_ms < h->first_time_ms)
+        h->first_time_ms = e->time_ms;
+    if (h->count == 0 || e->time_ms > h->last_time_ms)
+        h->last_time_ms = e->time_ms;
+    h->events[h->count++] = *e;
+}
+
+static bool memory_append(store *s, uint64_t user_id, event *events, size_t *count, uint64_t *sequence)
+{
+    memory_store *m = (memory_store *)s;
+    history *h = find_or_make(m, user_id);
+    if (!h || !reserve(h, *count))
+        return false;
+    const size_t ids = count_ids(events, *count);
+    if (ids > 0 && !id_map_reserve(&h->applied, ids))
+        return false;
+
+    size_t fresh = 0;
+    for (size_t i = 0; i < *count; i++) {
+        if (events[i].id != 0) {
+            if (id_map_get(&h->applied, events[i].id))
+                continue;
+            id_map_put(&h->applied, events[i].id, h);
+        }
+        push(h, &events[i]);
+        events[fresh++] = events[i];
+    }
+    *count = fresh;
+    *sequence = h->count;
+    return true;
+}
+
+static history_info memory_info(store *s, uint64_t user_id)
+{
+    const history *h = id_map_get(&((memory_store *)s)->users, user_id);
+    if (!h)
+        return (history_info){0};
+    return (history_info){
+        .sequence = h->count,
+        .first_time_ms = h->first_time_ms,
+        .last_time_ms = h->last_time_ms,
+        .bytes = sizeof *h + h->capacity * sizeof *h->events + id_map_bytes(&h->applied),
+    };
+}
+
+static size_t memory_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max)
+{
+    const history *h = id_map_get(&((memory_store *)s)->users, user_id);
+    if (!h || first_sequence == 0 || first_sequence > h->count)
+        return 0;
+    const size_t first = (size_t)first_sequence - 1;
+    const size_t count = h->count - first < max ? h->count - first : max;
+    for (size_t i = 0; i < count; i++)
+        out[i] = h->events[first + i];
+    return count;
+}
+
+static uint64_t memory_erase(store *s, uint64_t user_id)
+{
+    history *h = id_map_remove(&((memory_store *)s)->users, user_id);
+    if (!h)
+        return 0;
+    const uint64_t events = h->count;
+    history_free(h);
+    return events;
+}
+
+static void memory_close(store *s)
+{
+    memory_store *m = (memory_store *)s;
+    for (size_t i = 0; i < m->users.capacity; i++)
+        if (m->users.slots[i].value)
+            history_free(m->users.slots[i].value);
+    id_map_clear(&m->users);
+    free(m);
+}
+
+static const store_operations memory_operations = {
+    .append = memory_append,
+    .info = memory_info,
+    .read = memory_read,
+    .erase = memory_erase,
+    .close = memory_close,
+};
+
+store *store_memory_open(void)
+{
+    memory_store *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    m->base = (store){.operations = &memory_operations, .durability = DURABILITY_MEMORY};
+    return &m->base;
+}

@@ -1,0 +1,243 @@
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "id_map.h"
+#include "limits.h"
+#include "log.h"
+
+enum { NS_PER_US = 1000 };
+
+uint32_t worker_of_user(uint64_t user_id, uint32_t worker_count)
+{
+    return (uint32_t)((id_hash(user_id) >> 32) * worker_count >> 32);
+}
+
+static void wake_later(worker *w, uint32_t other)
+{
+    w->to_wake[other] = true;
+}
+
+static bool route(void *owner, job *j)
+{
+    worker *w = owner;
+    const uint32_t home = worker_of_user(j->user_id, w->worker_count);
+    if (home == w->index) {
+        shard_submit(w->shard, j);
+        return true;
+    }
+    if (!mailbox_put(w->workers[home].requests, j))
+        return false;
+    wake_later(w, home);
+    return true;
+}
+
+/* Sends an answered job back to where it came from. */
+static void return_job(worker *w, job *j)
+{
+    if (j->origin == w->index) {
+        service_complete(&w->service, j);
+        return;
+    }
+    /* Cannot be full: it has room for every job that its worker may have under way. */
+    (void)mailbox_put(w->workers[j->origin].answers, j);
+    wake_later(w, j->origin);
+}
+
+static void read_mailboxes(worker *w)
+{
+    for (job *j = mailbox_take(w->requests); j; j = mailbox_take(w->requests))
+        shard_submit(w->shard, j);
+    for (job *j = mailbox_take(w->answers); j; j = mailbox_take(w->answers))
+        service_complete(&w->service, j);
+}
+
+static void on_busy(uv_idle_t *idle)
+{
+    (void)idle; /* its being active is what keeps the loop from blocking */
+}
+
+/* Works on the shard's jobs for as long as a turn may take. */
+static void run_shard(worker *w)
+{
+    uint64_t now = uv_hrtime();
+    const uint64_t end = now + (uint64_t)LIMIT_TURN_US * NS_PER_US;
+    while (!shard_idle(w->shard) && now < end) {
+        job *j = shard_step(w->shard, now);
+        if (j)
+            return_job(w, j);
+        now = uv_hrtime();
+    }
+}
+
+static void wake_others(worker *w)
+{
+    for (uint32_t i = 0; i < w->worker_count; i++) {
+        if (!w->to_wake[i])
+            continue;
+        w->to_wake[i] = false;
+        (void)uv_async_send(&w->workers[i].wakeup);
+    }
+}
+
+static void close_if_open(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void obey(worker *w, worker_command command)
+{
+    if (command <= w->obeyed)
+        return;
+    w->obeyed = command;
+    close_if_open((uv_handle_t *)&w->listener);
+    service_drain(&w->service);
+    if (command == WORKER_DRAIN) {
+        connections_drain(&w->connections);
+        return;
+    }
+    connections_close(&w->connections);
+    close_if_open((uv_handle_t *)&w->wakeup);
+    close_if_open((uv_handle_t *)&w->turn_start);
+    close_if_open((uv_handle_t *)&w->turn_end);
+    close_if_open((uv_handle_t *)&w->busy);
+}
+
+static void on_wakeup(uv_async_t *wakeup)
+{
+    (void)wakeup; /* the turn's end looks at everything that a wake-up can mean */
+}
+
+/* Writes, which may make sessions deliver requests that they had held back, and hands on what that gave. */
+static void finish_turn(worker *w)
+{
+    connections_flush(&w->connections);
+    wake_others(w);
+    if (shard_idle(w->shard))
+        (void)uv_idle_stop(&w->busy);
+    else
+        (void)uv_idle_start(&w->busy, on_busy);
+    atomic_store_explicit(&w->open_connections, w->connections.count, memory_order_relaxed);
+}
+
+/* After the sockets were read. */
+static void on_turn_end(uv_check_t *check)
+{
+    worker *w = check->data;
+    read_mailboxes(w);
+    run_shard(w);
+    finish_turn(w);
+    obey(w, (worker_command)atomic_load_explicit(&w->command, memory_order_acquire));
+}
+
+/* Before the loop blocks: timers and commands may have left something to write. */
+static void on_turn_start(uv_prepare_t *prepare)
+{
+    finish_turn(prepare->data);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    worker *w = listener->data;
+    if (status < 0)
+        log_warn("accept failed", log_str("error", uv_strerror(status)));
+    else
+        connections_accept(&w->connections, listener);
+}
+
+static int init_handles(worker *w)
+{
+    (void)uv_async_init(&w->loop, &w->wakeup, on_wakeup);
+    (void)uv_prepare_init(&w->loop, &w->turn_start);
+    (void)uv_check_init(&w->loop, &w->turn_end);
+    (void)uv_idle_init(&w->loop, &w->busy);
+    (void)uv_tcp_init(&w->loop, &w->listener);
+    w->turn_start.data = w;
+    w->turn_end.data = w;
+    w->listener.data = w;
+    (void)uv_prepare_start(&w->turn_start, on_turn_start);
+    return uv_check_start(&w->turn_end, on_turn_end);
+}
+
+static int listen_on(worker *w, int fd)
+{
+    const int result = uv_tcp_open(&w->listener, fd);
+    if (result != 0) {
+        (void)close(fd);
+        return result;
+    }
+    return uv_listen((uv_stream_t *)&w->listener, LIMIT_BACKLOG, on_connection);
+}
+
+int worker_init(worker *w, shard *s, int fd)
+{
+    int result = uv_loop_init(&w->loop);
+    if (result != 0) {
+        (void)close(fd);
+        return result;
+    }
+    w->connections.loop = &w->loop;
+    w->connections.service = &w->service;
+    w->service.route = route;
+    w->service.owner = w;
+    w->service.origin = w->index;
+    w->requests = mailbox_new(LIMIT_MAILBOX);
+    w->answers = mailbox_new(LIMIT_JOBS);
+    w->to_wake = calloc(w->worker_count, sizeof *w->to_wake);
+    (void)init_handles(w);
+    result = listen_on(w, fd);
+    if (!w->requests || !w->answers || !w->to_wake || !connections_init(&w->connections))
+        result = UV_ENOMEM;
+    if (result != 0) {
+        worker_clear(w);
+        return result;
+    }
+    w->shard = s;
+    return 0;
+}
+
+static void run(void *argument)
+{
+    worker *w = argument;
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+}
+
+int worker_start(worker *w)
+{
+    return uv_thread_create(&w->thread, run, w);
+}
+
+void worker_command_send(worker *w, worker_command command)
+{
+    atomic_store_explicit(&w->command, (int)command, memory_order_release);
+    (void)uv_async_send(&w->wakeup);
+}
+
+void worker_join(worker *w)
+{
+    (void)uv_thread_join(&w->thread);
+}
+
+void worker_reclaim_jobs(worker *w)
+{
+    read_mailboxes(w);
+    for (job *j = shard_take(w->shard); j; j = shard_take(w->shard))
+        service_complete(&w->workers[j->origin].service, j);
+}
+
+void worker_clear(worker *w)
+{
+    /* A thread that has ended has closed its handles; one that never ran does so here. */
+    obey(w, WORKER_STOP);
+    (void)uv_run(&w->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&w->loop);
+    shard_free(w->shard);
+    service_clear(&w->service);
+    connections_clear(&w->connections);
+    mailbox_free(w->requests);
+    mailbox_free(w->answers);
+    free(w->to_wake);
+}

@@ -1,0 +1,83 @@
+/*
+ * A worker: one thread with an event loop, a listening socket, its connections, and one shard of the users.
+ *
+ *   turn of the loop:  sockets, mailboxes  ->  the shard, for about a millisecond  ->  wake other workers, write
+ *
+ * Workers hand jobs to each other through two mailboxes each: requests for its shard, and answers to requests of its
+ * connections. A worker that put something into another's mailbox wakes it once at the end of its own turn.
+ */
+#ifndef VQL_SERVER_WORKER_H
+#define VQL_SERVER_WORKER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "connection.h"
+#include "mailbox.h"
+#include "service.h"
+#include "shard.h"
+
+/* What the control thread asks of a worker; each follows the one before. */
+typedef enum worker_command {
+    WORKER_SERVE,
+    WORKER_DRAIN, /* accept nothing, finish open calls, close connections as they become idle */
+    WORKER_STOP,  /* close what is left and end */
+} worker_command;
+
+typedef struct worker worker;
+
+struct worker {
+    uint32_t index;
+    worker *workers; /* [worker_count]: all of them; workers[index] is this one */
+    uint32_t worker_count;
+
+    shard *shard;
+    service service;
+    connections connections;
+    mailbox *requests;
+    mailbox *answers;
+    bool *to_wake; /* [worker_count]: whose mailboxes got something in this turn */
+
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_tcp_t listener;
+    uv_async_t wakeup;
+    uv_prepare_t turn_start;
+    uv_check_t turn_end;
+    uv_idle_t busy; /* active while the shard has work: the loop does not block */
+
+    atomic_int command;         /* a worker_command, by the control thread */
+    worker_command obeyed;      /* the last one carried out */
+    atomic_uint open_connections; /* read by the control thread */
+};
+
+/* The worker of a user's shard. */
+uint32_t worker_of_user(uint64_t user_id, uint32_t worker_count);
+
+/*
+ * Makes a worker around a shard, which becomes the worker's, and starts to listen on fd, a bound socket. index, workers,
+ * worker_count and the constants of service (but route, owner and origin) and connections (but loop and service) are set.
+ * Returns 0, or a libuv error with the shard still the caller's; fd is the worker's either way.
+ */
+int worker_init(worker *w, shard *s, int fd);
+
+/* Starts the thread. Returns 0 or a libuv error. */
+int worker_start(worker *w);
+
+/* From any thread: gives a command. */
+void worker_command_send(worker *w, worker_command command);
+
+/* Waits for the thread to end after WORKER_STOP. */
+void worker_join(worker *w);
+
+/*
+ * Gives jobs that were under way back to where they came from. All threads have ended; called for each worker before the
+ * first worker_clear.
+ */
+void worker_reclaim_jobs(worker *w);
+
+/* Frees what worker_init made; the thread has ended or was never started, and so have all others. */
+void worker_clear(worker *w);
+
+#endif
