@@ -14,7 +14,9 @@ typedef struct address {
     uint16_t port;                 /* 0: any free port */
 } address;
 
-/* Takes text apart; no name is looked up. False, with *out untouched, when text is not HOST:PORT. */
+/*
+ * Takes text apart; no name is looked up. False, with *out untouched, when text is not HOST:PORT.
+ */
 bool address_parse(const char *text, address *out);
 
 #endif

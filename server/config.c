@@ -22,13 +22,14 @@ static const char *const log_levels[] = {
 };
 
 #define FIELD(name) offsetof(config, name)
+
+/* Name, kind, field, default; the least and the most of a number; choices; help. */
 static const option options[] = {
     {"model", OPTION_FILE, FIELD(model), NULL, 0, 0, NULL,
      "The model to score with, a safetensors file. Required."},
     {"listen", OPTION_ADDRESS, FIELD(listen), "127.0.0.1:7070", 0, 0, NULL,
      "Where to serve gRPC. Port 0 takes a free port: the log and port-file name it."},
-    {"store", OPTION_CHOICE, FIELD(store), "memory", 0, 0, stores,
-     "Where histories are kept."},
+    {"store", OPTION_CHOICE, FIELD(store), "memory", 0, 0, stores, "Where histories are kept."},
     {"durability", OPTION_CHOICE, FIELD(durability), "memory", 0, 0, durabilities,
      "What is certain of an append when it is answered."},
     {"threads", OPTION_COUNT, FIELD(threads), "0", 0, 256, NULL,
@@ -80,7 +81,8 @@ static const option *find_option(const char *name, size_t length)
 }
 
 /* Gives an option the value that text says. source: the words that an error begins with. */
-static bool apply(config *c, const option *o, const char *text, const char *source, config_error *error)
+static bool apply(config *c, const option *o, const char *text, const char *source,
+                  config_error *error)
 {
     char values[OPTION_VALUES_BYTES];
     switch (option_set(o, text, c)) {
@@ -165,8 +167,8 @@ typedef struct file_reader {
 } file_reader;
 
 /*
- * inih's fgets. Takes leading blanks away, which would make a line the continuation of the one before, and stops at a line
- * that inih would read as two.
+ * inih's fgets. Takes leading blanks away, which would make a line the continuation of the one
+ * before, and stops at a line that inih would read as two.
  */
 static char *read_line(char *out, int capacity, void *context)
 {
@@ -190,9 +192,11 @@ static int read_value(void *context, const char *section, const char *name, cons
     if (f->error->text[0] != '\0')
         return 0;
     char source[sizeof f->error->text / 2];
-    (void)snprintf(source, sizeof source, "%.160s:%u: %.60s", f->config->config_file, f->line, name);
+    (void)snprintf(source, sizeof source, "%.160s:%u: %.60s", f->config->config_file, f->line,
+                   name);
     if (*section != '\0')
-        return fail(f->error, "%s: stands in section [%.40s]; there are no sections", source, section);
+        return fail(f->error, "%s: stands in section [%.40s]; there are no sections", source,
+                    section);
     const option *o = find_option(name, strlen(name));
     if (!o || o->offset == FIELD(config_file))
         return fail(f->error, "%s: no such option in a file; --help lists them", source);
@@ -218,8 +222,12 @@ static bool apply_file(config *c, config_error *error)
     return true;
 }
 
-/* The sources in rising order. The first pass over the last two is for the file's name, the second for precedence. */
-static bool apply_sources(config *c, int argc, char *const *argv, char *const *environment, config_error *error)
+/*
+ * The sources in rising order. The first pass over the last two is for the file's name, the second
+ * for precedence.
+ */
+static bool apply_sources(config *c, int argc, char *const *argv, char *const *environment,
+                          config_error *error)
 {
     if (!apply_defaults(c, error) || !apply_environment(c, environment, error) ||
         !apply_arguments(c, argc, argv, error))
@@ -228,11 +236,13 @@ static bool apply_sources(config *c, int argc, char *const *argv, char *const *e
                            !apply_arguments(c, argc, argv, error)))
         return false;
     if (!c->model)
-        return fail(error, "model: required: --model FILE, VQL_MODEL, or a line of the file of --config");
+        return fail(error,
+                    "model: required: --model FILE, VQL_MODEL, or a line of the file of --config");
     return true;
 }
 
-config_outcome config_load(config *out, int argc, char *const *argv, char *const *environment, config_error *error)
+config_outcome config_load(config *out, int argc, char *const *argv, char *const *environment,
+                           config_error *error)
 {
     *out = (config){0};
     error->text[0] = '\0';
@@ -256,19 +266,21 @@ void config_free(config *c)
 
 void config_print_help(FILE *out)
 {
-    (void)fputs("Usage: vqld --model FILE [--option value | --option=value]...\n"
-                "An online scoring server that keeps each user's whole history.\n"
-                "An option may also be given by its variable, or by a line of the file of --config;\n"
-                "the command line goes before a variable, a variable before the file.\n\n",
-                out);
+    (void)fputs(
+        "Usage: vqld --model FILE [--option value | --option=value]...\n"
+        "An online scoring server that keeps each user's whole history.\n"
+        "An option may also be given by its variable, or by a line of the file of --config;\n"
+        "the command line goes before a variable, a variable before the file.\n\n",
+        out);
     for (size_t i = 0; i < OPTION_TOTAL; i++) {
         const option *o = &options[i];
         char variable[OPTION_NAME_BYTES];
         char values[OPTION_VALUES_BYTES];
         option_variable(o, variable);
         option_values(o, values);
-        (void)fprintf(out, "  --%-20s %s\n      %s\n      Takes %s%s%s.\n", o->name, variable, o->help,
-                      values, o->fallback ? "; default " : "", o->fallback ? o->fallback : "");
+        (void)fprintf(out, "  --%-20s %s\n      %s\n      Takes %s%s%s.\n", o->name, variable,
+                      o->help, values, o->fallback ? "; default " : "",
+                      o->fallback ? o->fallback : "");
     }
     (void)fputs("  --help\n      Print this text.\n  --version\n      Print the version.\n", out);
 }

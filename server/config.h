@@ -1,11 +1,12 @@
 /*
- * The server's configuration: one table of options in config.c, each with a name, a kind, a default, a range and a line of
- * help, read from four sources. The later one wins:
+ * The server's configuration: one table of options in config.c, each with a name, a kind, a
+ * default, a range and a line of help, read from four sources. The later one wins:
  *
- *   default  <  the file of --config (`max-events = 100`)  <  VQL_MAX_EVENTS=100  <  --max-events 100
+ *   default < --config's file (max-events = 100) < VQL_MAX_EVENTS=100 < --max-events 100
  *
- * Bytes take the suffixes KiB, MiB and GiB. A variable that is set to nothing is taken as not set. The file has a line an
- * option, comments after ';' or '#', and no sections; a name that is no option is an error.
+ * Bytes take the suffixes KiB, MiB and GiB. A variable that is set to nothing is taken as not set.
+ * The file has a line an option, comments after ';' or '#', and no sections; a name that is no
+ * option is an error.
  */
 #ifndef VQL_SERVER_CONFIG_H
 #define VQL_SERVER_CONFIG_H
@@ -37,9 +38,9 @@ typedef struct config {
     uint32_t max_candidates;    /* of one request */
     uint32_t max_events;        /* of one request */
     uint64_t max_message_bytes; /* of one request; fits uint32_t */
-    uint64_t max_future_ms;     /* how far an event may lie ahead of the server's clock; fits int64_t */
-    uint64_t table_bytes;       /* the most that the catalog's table may take; fits size_t */
-    uint64_t drain_ms;          /* how long a stop waits for open calls */
+    uint64_t max_future_ms; /* how far an event may lie ahead of the server's clock; fits int64_t */
+    uint64_t table_bytes;   /* the most that the catalog's table may take; fits size_t */
+    uint64_t drain_ms;      /* how long a stop waits for open calls */
 } config;
 
 typedef enum config_outcome {
@@ -55,13 +56,15 @@ typedef struct config_error {
 } config_error;
 
 /*
- * Reads all sources into *out, which needs no initialisation; config_free releases it, whatever the outcome.
+ * Reads all sources into *out, which needs no initialisation; config_free releases it, whatever the
+ * outcome.
  *
  * argc, argv   as main has them
- * environment  "NAME=value" strings ended by NULL, as environ; variables of no option are not looked at, since
- *              Kubernetes sets VQL_SERVICE_HOST and its like for a service named vql
+ * environment  "NAME=value" strings ended by NULL, as environ; variables of no option are not
+ *              looked at: Kubernetes sets VQL_SERVICE_HOST and its like for a service named vql
  */
-config_outcome config_load(config *out, int argc, char *const *argv, char *const *environment, config_error *error);
+config_outcome config_load(config *out, int argc, char *const *argv, char *const *environment,
+                           config_error *error);
 
 /* Frees the strings, and leaves them NULL. */
 void config_free(config *c);

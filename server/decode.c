@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "grpc/health/v1/health.pb.h"
-#include "limits.h"
+#include "limit.h"
 #include "vql/v1/history.pb.h"
 #include "vql/v1/scoring.pb.h"
 

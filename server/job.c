@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "limits.h"
+#include "limit.h"
 
 /* Grows *array to hold `needed` elements of `size` bytes. False: no memory; nothing has changed. */
 static bool reserve(void **array, size_t *capacity, size_t needed, size_t size)

@@ -160,7 +160,8 @@ void log_write(log_level level, const log_field *event)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     char bytes[LOG_LINE_BYTES];
-    const size_t count = log_format(level, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, event, bytes);
+    const size_t count =
+        log_format(level, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, event, bytes);
     const ssize_t written = write(STDERR_FILENO, bytes, count);
     (void)written;
     errno = saved_errno;

@@ -139,15 +139,18 @@ void option_values(const option *o, char *out)
         format_choices(o, out);
         return;
     case OPTION_COUNT:
-        (void)snprintf(out, OPTION_VALUES_BYTES, "a number from %" PRIu64 " to %" PRIu64, o->min, o->max);
+        (void)snprintf(out, OPTION_VALUES_BYTES, "a number from %" PRIu64 " to %" PRIu64, o->min,
+                       o->max);
         return;
     case OPTION_BYTES:
         format_bytes(o->min, min, sizeof min);
         format_bytes(o->max, max, sizeof max);
-        (void)snprintf(out, OPTION_VALUES_BYTES, "bytes (or KiB, MiB, GiB) from %s to %s", min, max);
+        (void)snprintf(out, OPTION_VALUES_BYTES, "bytes (or KiB, MiB, GiB) from %s to %s", min,
+                       max);
         return;
     case OPTION_MS:
-        (void)snprintf(out, OPTION_VALUES_BYTES, "milliseconds from %" PRIu64 " to %" PRIu64, o->min, o->max);
+        (void)snprintf(out, OPTION_VALUES_BYTES, "milliseconds from %" PRIu64 " to %" PRIu64,
+                       o->min, o->max);
         return;
     }
 }

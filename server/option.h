@@ -1,6 +1,6 @@
 /*
- * One option of the configuration: its name, what values it takes, and how a text becomes its value. What a text may be does
- * not depend on where it came from.
+ * One option of the configuration: its name, what values it takes, and how a text becomes its
+ * value. What a text may be does not depend on where it came from.
  */
 #ifndef VQL_SERVER_OPTION_H
 #define VQL_SERVER_OPTION_H
@@ -39,8 +39,9 @@ typedef struct option {
 typedef enum option_result { OPTION_OK, OPTION_REFUSED, OPTION_NO_MEMORY } option_result;
 
 /*
- * Sets the option's field in *fields to what text says; a string is copied, and the field's former one freed. On
- * OPTION_REFUSED (text is no value that the option takes) and OPTION_NO_MEMORY the field is as it was.
+ * Sets the option's field in *fields to what text says; a string is copied, and the field's former
+ * one freed. On OPTION_REFUSED (text is no value that the option takes) and OPTION_NO_MEMORY the
+ * field is as it was.
  */
 option_result option_set(const option *o, const char *text, void *fields);
 
@@ -50,7 +51,10 @@ void option_clear(const option *o, void *fields);
 /* Writes what values the option takes, "a number from 1 to 256", to out of OPTION_VALUES_BYTES. */
 void option_values(const option *o, char *out);
 
-/* Writes the option's environment variable, "VQL_MAX_EVENTS" for max-events, to out of OPTION_NAME_BYTES. */
+/*
+ * Writes the option's environment variable, "VQL_MAX_EVENTS" for max-events, to out of
+ * OPTION_NAME_BYTES.
+ */
 void option_variable(const option *o, char *out);
 
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "limits.h"
+#include "limit.h"
 
 static vql_code system_error(vql_error *error, const char *path)
 {

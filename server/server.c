@@ -10,7 +10,7 @@
 #include <uv.h>
 
 #include "address.h"
-#include "limits.h"
+#include "limit.h"
 #include "log.h"
 #include "worker.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "id_map.h"
-#include "limits.h"
+#include "limit.h"
 #include "vql/cache.h"
 #include "vql/scorer.h"
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "limits.h"
+#include "limit.h"
 
 static bool validate_event(job *j, size_t index, const request_limits *limits,
                            const registry *models, int64_t wall_ms)

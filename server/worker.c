@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "id_map.h"
-#include "limits.h"
+#include "limit.h"
 #include "log.h"
 
 enum { NS_PER_US = 1000 };

@@ -1,8 +1,8 @@
 /*
  * Every bound of the server that is not an option (server/config.c has those), each with what it follows from.
  */
-#ifndef VQL_SERVER_LIMITS_H
-#define VQL_SERVER_LIMITS_H
+#ifndef VQL_SERVER_LIMIT_H
+#define VQL_SERVER_LIMIT_H
 
 enum {
     /* Requests that may wait in one thread's mailbox. A full one answers UNAVAILABLE. A power of two. */

@@ -1,0 +1,327 @@
+/*
+ * decode, validate and encode against protobuf-c, the second implementation of the same messages.
+ */
+#include <string.h>
+
+#include "check_main.h"
+#include "decode.h"
+#include "encode.h"
+#include "limit.h"
+#include "validate.h"
+#include "vql/v1/history.pb-c.h"
+#include "vql/v1/models.pb-c.h"
+#include "vql/v1/scoring.pb-c.h"
+
+enum { NOW_MS = 1000000, DAY_MS = 86400000 };
+
+static const request_limits limits = {
+    .max_candidates = 5,
+    .max_events = 3,
+    .max_future_ms = DAY_MS,
+};
+
+static registry models;
+static job_pool pool;
+static job *j;
+static message_buffer message;
+static uint8_t packed[65536];
+
+/* Once for all tests: each runs in a process of its own that has the model already. */
+static void load_model(void)
+{
+    vql_error error;
+    const char *path = VQL_SOURCE_DIR "/tests/golden/kuairand.safetensors";
+    ck_assert_msg(registry_load(&models, path, 0, &error) == VQL_OK, "%s", error.text);
+}
+
+static void unload_model(void)
+{
+    registry_unload(&models);
+}
+
+static void setup(void)
+{
+    j = job_take(&pool);
+}
+
+static void teardown(void)
+{
+    job_give(&pool, j);
+    job_pool_clear(&pool);
+    message_buffer_clear(&message);
+}
+
+static size_t pack(const ProtobufCMessage *m)
+{
+    ck_assert_uint_le(protobuf_c_message_get_packed_size(m), sizeof packed);
+    return protobuf_c_message_pack(m, packed);
+}
+
+static void check_refused(bool accepted, grpc_status status, const char *text)
+{
+    ck_assert(!accepted);
+    ck_assert_int_eq(j->error.status, status);
+    ck_assert_str_eq(j->error.message, text);
+}
+
+START_TEST(score_request_arrives_whole)
+{
+    uint64_t items[] = {1, 300, UINT64_MAX};
+    Vql__V1__Event e = VQL__V1__EVENT__INIT;
+    e.item_id = 7;
+    e.type = 4;
+    e.time_ms = 55;
+    e.id = 9;
+    Vql__V1__Event *events[] = {&e};
+    Vql__V1__ScoreRequest request = VQL__V1__SCORE_REQUEST__INIT;
+    request.user_id = 12;
+    request.item_ids = items;
+    request.n_item_ids = 3;
+    request.time_ms = 99;
+    char name[] = "kuairand";
+    request.model = name;
+    request.min_sequence = 3;
+    request.events = events;
+    request.n_events = 1;
+    const size_t bytes = pack(&request.base);
+
+    ck_assert(decode_score(packed, bytes, &limits, j));
+    ck_assert_int_eq(j->operation, OPERATION_SCORE);
+    ck_assert_uint_eq(j->user_id, 12);
+    ck_assert_uint_eq(j->item_count, 3);
+    ck_assert_mem_eq(j->item_ids, items, sizeof items);
+    ck_assert_int_eq(j->time_ms, 99);
+    ck_assert_str_eq(j->model, "kuairand");
+    ck_assert_uint_eq(j->min_sequence, 3);
+    ck_assert_uint_eq(j->event_count, 1);
+    ck_assert_uint_eq(j->events[0].item_id, 7);
+    ck_assert_uint_eq(j->events[0].type, 4);
+    ck_assert_int_eq(j->events[0].time_ms, 55);
+    ck_assert_uint_eq(j->events[0].id, 9);
+    ck_assert(validate(j, &limits, &models, NOW_MS));
+}
+END_TEST
+
+/* A sender may split a packed field, or not pack it (https://protobuf.dev/programming-guides/encoding/#packed). */
+START_TEST(candidates_packed_and_not)
+{
+    static const uint8_t mixed[] = {0x12, 0x02, 0x01, 0x02, 0x10, 0x03, 0x12, 0x01, 0x04};
+    ck_assert(decode_score(mixed, sizeof mixed, &limits, j));
+    ck_assert_uint_eq(j->item_count, 4);
+    for (uint64_t i = 0; i < 4; i++)
+        ck_assert_uint_eq(j->item_ids[i], i + 1);
+}
+END_TEST
+
+START_TEST(every_truncation_is_no_message_or_a_shorter_one)
+{
+    uint64_t items[] = {1, 300, UINT64_MAX};
+    Vql__V1__ScoreRequest request = VQL__V1__SCORE_REQUEST__INIT;
+    request.user_id = 1u << 20;
+    request.item_ids = items;
+    request.n_item_ids = 3;
+    char name[] = "m";
+    request.model = name;
+    const size_t bytes = pack(&request.base);
+    for (size_t cut = 0; cut < bytes; cut++) {
+        Vql__V1__ScoreRequest *other = vql__v1__score_request__unpack(NULL, cut, packed);
+        j->item_count = 0;
+        j->error = (grpc_error){0};
+        ck_assert_int_eq(decode_score(packed, cut, &limits, j), other != NULL);
+        ck_assert_int_eq(j->error.status, other ? GRPC_OK : GRPC_INVALID_ARGUMENT);
+        vql__v1__score_request__free_unpacked(other, NULL);
+    }
+}
+END_TEST
+
+START_TEST(too_many_elements_are_not_stored)
+{
+    uint64_t items[6] = {0};
+    Vql__V1__ScoreRequest score = VQL__V1__SCORE_REQUEST__INIT;
+    score.item_ids = items;
+    score.n_item_ids = 6;
+    check_refused(decode_score(packed, pack(&score.base), &limits, j), GRPC_RESOURCE_EXHAUSTED,
+                  "item_ids: more than 5 (the server's max-candidates)");
+    ck_assert_uint_eq(j->item_count, 5);
+
+    Vql__V1__Event e = VQL__V1__EVENT__INIT;
+    Vql__V1__Event *events[] = {&e, &e, &e, &e};
+    Vql__V1__AppendRequest append = VQL__V1__APPEND_REQUEST__INIT;
+    append.events = events;
+    append.n_events = 4;
+    j->error = (grpc_error){0};
+    check_refused(decode_append(packed, pack(&append.base), &limits, j), GRPC_RESOURCE_EXHAUSTED,
+                  "events: more than 3 (the server's max-events)");
+    ck_assert_uint_eq(j->event_count, 3);
+}
+END_TEST
+
+START_TEST(a_long_model_name_is_cut_and_not_found)
+{
+    char name[1000];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    uint64_t item = 1;
+    Vql__V1__ScoreRequest request = VQL__V1__SCORE_REQUEST__INIT;
+    request.item_ids = &item;
+    request.n_item_ids = 1;
+    request.model = name;
+    ck_assert(decode_score(packed, pack(&request.base), &limits, j));
+    ck_assert_uint_eq(strlen(j->model), VQL_MAX_NAME_BYTES);
+    ck_assert(!validate(j, &limits, &models, NOW_MS));
+    ck_assert_int_eq(j->error.status, GRPC_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(score_requests_that_make_no_sense)
+{
+    j->operation = OPERATION_SCORE;
+    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+                  "item_ids: no candidates; at least 1");
+    ck_assert(job_add_item(j, 1));
+    j->time_ms = -5;
+    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+                  "time_ms: -5 is negative");
+    j->time_ms = 0;
+    memcpy(j->model, "other", sizeof "other");
+    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_NOT_FOUND,
+                  "model: \"other\" is not loaded; \"kuairand\" is");
+    j->model[0] = '\0';
+    ck_assert(validate(j, &limits, &models, NOW_MS));
+    ck_assert_int_eq(j->time_ms, NOW_MS);
+}
+END_TEST
+
+START_TEST(events_that_make_no_sense)
+{
+    j->operation = OPERATION_APPEND;
+    ck_assert(job_add_event(j, &(event){.time_ms = 1}));
+    ck_assert(job_add_event(j, &(event){.time_ms = 1, .type = 5}));
+    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+                  "events[1].type: 5; model kuairand has types 0 to 4");
+    j->events[1] = (event){.time_ms = -1};
+    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+                  "events[1].time_ms: -1 is negative");
+    j->events[1] = (event){.time_ms = NOW_MS + DAY_MS + 1};
+    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+                  "events[1].time_ms: 87400001 is 86400001 ms ahead of the server's clock; at most "
+                  "86400000");
+    j->events[1] = (event){.time_ms = INT64_MAX};
+    ck_assert(!validate(j, &limits, &models, NOW_MS));
+    j->events[1] = (event){.time_ms = NOW_MS + DAY_MS};
+    ck_assert(validate(j, &limits, &models, NOW_MS));
+    j->events[1] = (event){.time_ms = 0};
+    ck_assert(validate(j, &limits, &models, NOW_MS));
+    ck_assert_int_eq(j->events[1].time_ms, NOW_MS);
+}
+END_TEST
+
+START_TEST(score_answer_leaves_whole)
+{
+    for (uint64_t i = 0; i < 3; i++)
+        ck_assert(job_add_item(j, i));
+    ck_assert(job_reserve_scores(j, 6));
+    for (size_t i = 0; i < 6; i++)
+        j->scores[i] = 0.125f * (float)i;
+    j->sequence = 77;
+    j->unknown_items = 2;
+    j->unknown_user = true;
+    ck_assert(encode_score(&message, j, &models));
+    Vql__V1__ScoreResponse *answer =
+        vql__v1__score_response__unpack(NULL, message.count, message.bytes);
+    ck_assert_ptr_nonnull(answer);
+    ck_assert_uint_eq(answer->n_scores, 6);
+    ck_assert_mem_eq(answer->scores, j->scores, 6 * sizeof(float));
+    ck_assert_uint_eq(answer->n_tasks, 2);
+    ck_assert_str_eq(answer->tasks[0], "click");
+    ck_assert_str_eq(answer->tasks[1], "long_view");
+    ck_assert_str_eq(answer->model, "kuairand");
+    ck_assert_uint_eq(answer->sequence, 77);
+    ck_assert_uint_eq(answer->unknown_items, 2);
+    ck_assert(answer->unknown_user);
+    vql__v1__score_response__free_unpacked(answer, NULL);
+}
+END_TEST
+
+START_TEST(get_answer_is_newest_first)
+{
+    ck_assert(job_add_event(j, &(event){.item_id = 1, .time_ms = 10, .type = 2, .id = 5}));
+    ck_assert(job_add_event(j, &(event){.item_id = 2, .time_ms = 20}));
+    j->first_event_sequence = 41;
+    j->sequence = 42;
+    j->history = (history_info){.sequence = 42, .first_time_ms = 3, .last_time_ms = 20, .bytes = 99};
+    j->cache_bytes = 1234;
+    j->occupied[3] = 6;
+    ck_assert(encode_get(&message, j, &models));
+    Vql__V1__GetResponse *answer =
+        vql__v1__get_response__unpack(NULL, message.count, message.bytes);
+    ck_assert_ptr_nonnull(answer);
+    ck_assert_uint_eq(answer->sequence, 42);
+    ck_assert_int_eq(answer->first_time_ms, 3);
+    ck_assert_int_eq(answer->last_time_ms, 20);
+    ck_assert_uint_eq(answer->cache_bytes, 1234);
+    ck_assert_uint_eq(answer->event_bytes, 99);
+    ck_assert_uint_eq(answer->n_occupied, 4);
+    ck_assert_uint_eq(answer->occupied[3], 6);
+    ck_assert_uint_eq(answer->n_codewords, 4);
+    ck_assert_uint_eq(answer->codewords[0], 64);
+    ck_assert_uint_eq(answer->n_events, 2);
+    ck_assert_uint_eq(answer->events[0]->sequence, 42);
+    ck_assert_uint_eq(answer->events[0]->event->item_id, 2);
+    ck_assert_uint_eq(answer->events[1]->sequence, 41);
+    ck_assert_uint_eq(answer->events[1]->event->item_id, 1);
+    ck_assert_uint_eq(answer->events[1]->event->type, 2);
+    ck_assert_int_eq(answer->events[1]->event->time_ms, 10);
+    ck_assert_uint_eq(answer->events[1]->event->id, 5);
+    vql__v1__get_response__free_unpacked(answer, NULL);
+}
+END_TEST
+
+START_TEST(models_answer_describes_the_model)
+{
+    ck_assert(encode_models(&message, &models));
+    Vql__V1__ListModelsResponse *answer =
+        vql__v1__list_models_response__unpack(NULL, message.count, message.bytes);
+    ck_assert_ptr_nonnull(answer);
+    ck_assert_uint_eq(answer->n_models, 1);
+    const Vql__V1__Model *model = answer->models[0];
+    ck_assert_str_eq(model->name, "kuairand");
+    ck_assert(model->active);
+    ck_assert_uint_eq(model->n_tasks, 2);
+    ck_assert_uint_eq(model->n_event_types, 5);
+    ck_assert_str_eq(model->event_types[4], "click");
+    ck_assert_uint_eq(model->items, 7584);
+    ck_assert_uint_gt(model->bytes, 0);
+    vql__v1__list_models_response__free_unpacked(answer, NULL);
+}
+END_TEST
+
+START_TEST(get_asks_for_no_more_than_the_limit)
+{
+    j->operation = OPERATION_GET;
+    j->max_events = LIMIT_GET_EVENTS + 1;
+    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_RESOURCE_EXHAUSTED,
+                  "max_events: 50001; at most 50000");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("messages");
+    TCase *test = tcase_create("messages");
+    tcase_add_unchecked_fixture(test, load_model, unload_model);
+    tcase_add_checked_fixture(test, setup, teardown);
+    tcase_add_test(test, score_request_arrives_whole);
+    tcase_add_test(test, candidates_packed_and_not);
+    tcase_add_test(test, every_truncation_is_no_message_or_a_shorter_one);
+    tcase_add_test(test, too_many_elements_are_not_stored);
+    tcase_add_test(test, a_long_model_name_is_cut_and_not_found);
+    tcase_add_test(test, score_requests_that_make_no_sense);
+    tcase_add_test(test, events_that_make_no_sense);
+    tcase_add_test(test, score_answer_leaves_whole);
+    tcase_add_test(test, get_answer_is_newest_first);
+    tcase_add_test(test, models_answer_describes_the_model);
+    tcase_add_test(test, get_asks_for_no_more_than_the_limit);
+    suite_add_tcase(suite, test);
+    return check_main(suite);
+}

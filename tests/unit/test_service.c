@@ -1,0 +1,402 @@
+/*
+ * The services behind a session, spoken to by an HTTP/2 client, with a route that keeps jobs until the test answers them:
+ * so answers can come back in any order, late, or never.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "check_main.h"
+#include "grpc/health/v1/health.pb-c.h"
+#include "h2_client.h"
+#include "limit.h"
+#include "service.h"
+#include "vql/v1/history.pb-c.h"
+
+enum { MAX_ROUTED = 64 };
+
+static registry models;
+static service s;
+static peer p;
+static session *server;
+static h2_client *client;
+
+static job *routed[MAX_ROUTED];
+static size_t routed_count;
+static bool route_full;
+static unsigned wakes;
+
+static bool keep_job(void *owner, job *j)
+{
+    (void)owner;
+    if (route_full)
+        return false;
+    ck_assert_uint_lt(routed_count, MAX_ROUTED);
+    routed[routed_count++] = j;
+    return true;
+}
+
+static void count_wake(peer *woken)
+{
+    (void)woken;
+    wakes++;
+}
+
+/* Once for all tests: each runs in a process of its own that has the model already. */
+static void load_model(void)
+{
+    vql_error error;
+    const char *path = VQL_SOURCE_DIR "/examples/retail/model.safetensors";
+    ck_assert_msg(registry_load(&models, path, 0, &error) == VQL_OK, "%s", error.text);
+}
+
+static void unload_model(void)
+{
+    registry_unload(&models);
+}
+
+static void setup(void)
+{
+    s = (service){
+        .models = &models,
+        .limits = {.max_candidates = 100, .max_events = 100, .max_future_ms = 1000},
+        .route = keep_job,
+        .wall_ms = 1000000,
+    };
+    p = (peer){.service = &s, .wake = count_wake};
+    const session_options options = {
+        .max_streams = 100,
+        .max_header_bytes = 16384,
+        .stream_window = 65535,
+        .connection_window = 65535,
+        .max_message_bytes = 4096,
+        .max_unsent_bytes = 65536,
+    };
+    server = session_new(&options, &service_handler, &p);
+    client = h2_client_new(&(h2_client_options){.stream_window = 65535, .reads = true});
+    ck_assert(server && client);
+}
+
+/* Moves bytes both ways until neither side has any. */
+static void exchange_bytes(void)
+{
+    uint8_t bytes[4096];
+    for (size_t up = 1, down = 1; up + down > 0;) {
+        up = h2_client_drain(client, bytes, sizeof bytes);
+        if (up > 0)
+            ck_assert(session_feed(server, 0, bytes, up));
+        down = session_drain(server, bytes, sizeof bytes);
+        if (down > 0)
+            ck_assert(h2_client_feed(client, bytes, down));
+    }
+}
+
+/* Answers the job that was routed as number i. */
+static void answer(size_t i, uint64_t sequence)
+{
+    job *j = routed[i];
+    routed[i] = NULL;
+    j->sequence = sequence;
+    j->durability = DURABILITY_MEMORY;
+    service_complete(&s, j);
+}
+
+static void teardown(void)
+{
+    session_free(server);
+    for (size_t i = 0; i < routed_count; i++)
+        if (routed[i])
+            service_complete(&s, routed[i]);
+    ck_assert_uint_eq(s.jobs.taken, 0);
+    ck_assert_ptr_null(s.watchers);
+    service_clear(&s);
+    h2_client_free(client);
+}
+
+static void send_append(int32_t stream, uint64_t user_id, uint32_t type, bool end)
+{
+    Vql__V1__Event e = VQL__V1__EVENT__INIT;
+    e.type = type;
+    Vql__V1__Event *events[] = {&e};
+    Vql__V1__AppendRequest request = VQL__V1__APPEND_REQUEST__INIT;
+    request.user_id = user_id;
+    request.events = events;
+    request.n_events = 1;
+    uint8_t bytes[64];
+    h2_client_message(client, stream, bytes, vql__v1__append_request__pack(&request, bytes), end);
+}
+
+static uint64_t answered_sequence(int32_t stream, size_t index)
+{
+    size_t bytes;
+    const uint8_t *message = h2_answer_message(h2_client_answer(client, stream), index, &bytes);
+    if (!message)
+        return 0;
+    Vql__V1__AppendResponse *response = vql__v1__append_response__unpack(NULL, bytes, message);
+    ck_assert_ptr_nonnull(response);
+    const uint64_t sequence = response->sequence;
+    vql__v1__append_response__free_unpacked(response, NULL);
+    return sequence;
+}
+
+static void check_status(int32_t stream, grpc_status status)
+{
+    const h2_answer *a = h2_client_answer(client, stream);
+    ck_assert_msg(a->ended, "stream %d goes on", stream);
+    ck_assert_msg(h2_answer_status(a) == (int)status, "%s", a->trailers);
+}
+
+START_TEST(a_unary_call)
+{
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/Append", NULL);
+    send_append(stream, 7, 0, true);
+    exchange_bytes();
+    ck_assert_uint_eq(routed_count, 1);
+    ck_assert_uint_eq(routed[0]->user_id, 7);
+    ck_assert(!h2_client_answer(client, stream)->ended);
+    answer(0, 11);
+    ck_assert_uint_eq(wakes, 1);
+    exchange_bytes();
+    ck_assert_uint_eq(answered_sequence(stream, 0), 11);
+    check_status(stream, GRPC_OK);
+}
+END_TEST
+
+/* Answers that come back in any order leave in the order of the requests. */
+START_TEST(a_stream_keeps_its_order)
+{
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    for (uint64_t user = 0; user < 4; user++)
+        send_append(stream, user, 0, user == 3);
+    exchange_bytes();
+    ck_assert_uint_eq(routed_count, 4);
+    answer(2, 102);
+    answer(1, 101);
+    exchange_bytes();
+    ck_assert_uint_eq(answered_sequence(stream, 0), 0);
+    answer(0, 100);
+    exchange_bytes();
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_uint_eq(answered_sequence(stream, i), 100 + i);
+    ck_assert(!h2_client_answer(client, stream)->ended);
+    answer(3, 103);
+    exchange_bytes();
+    ck_assert_uint_eq(answered_sequence(stream, 3), 103);
+    check_status(stream, GRPC_OK);
+}
+END_TEST
+
+/* No more than LIMIT_STREAM_JOBS are under way; the others wait in the session, and none is lost. */
+START_TEST(a_stream_is_held)
+{
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    const size_t requests = LIMIT_STREAM_JOBS + 10;
+    for (uint64_t user = 0; user < requests; user++)
+        send_append(stream, user, 0, user == requests - 1);
+    exchange_bytes();
+    ck_assert_uint_eq(routed_count, LIMIT_STREAM_JOBS);
+    for (size_t i = 0; i < requests; i++) {
+        ck_assert_uint_lt(i, routed_count);
+        answer(i, i + 1);
+        exchange_bytes();
+    }
+    ck_assert_uint_eq(routed_count, requests);
+    for (size_t i = 0; i < requests; i++)
+        ck_assert_uint_eq(answered_sequence(stream, i), i + 1);
+    check_status(stream, GRPC_OK);
+}
+END_TEST
+
+/* A refused request ends the stream, but only after the answers before it; those behind it are not looked at. */
+START_TEST(a_refused_request_ends_the_stream)
+{
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    send_append(stream, 1, 0, false);
+    send_append(stream, 2, 99, false);
+    send_append(stream, 3, 0, true);
+    exchange_bytes();
+    ck_assert_uint_eq(routed_count, 1);
+    ck_assert(!h2_client_answer(client, stream)->ended);
+    answer(0, 5);
+    exchange_bytes();
+    ck_assert_uint_eq(answered_sequence(stream, 0), 5);
+    check_status(stream, GRPC_INVALID_ARGUMENT);
+    ck_assert_ptr_nonnull(
+        strstr(h2_client_answer(client, stream)->trailers, "events[0].type: 99"));
+}
+END_TEST
+
+START_TEST(a_full_mailbox_is_unavailable_with_pushback)
+{
+    route_full = true;
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/Append", NULL);
+    send_append(stream, 1, 0, true);
+    exchange_bytes();
+    check_status(stream, GRPC_UNAVAILABLE);
+    char pushback[16];
+    ck_assert(h2_field(h2_client_answer(client, stream)->trailers, "grpc-retry-pushback-ms",
+                       pushback, sizeof pushback));
+    ck_assert_str_eq(pushback, "100");
+}
+END_TEST
+
+START_TEST(a_cancelled_call_cancels_its_jobs)
+{
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    for (uint64_t user = 0; user < 3; user++)
+        send_append(stream, user, 0, false);
+    exchange_bytes();
+    answer(1, 2);
+    h2_client_cancel(client, stream);
+    exchange_bytes();
+    ck_assert(atomic_load(&routed[0]->cancelled));
+    ck_assert(atomic_load(&routed[2]->cancelled));
+    ck_assert_uint_eq(s.jobs.taken, 2);
+}
+END_TEST
+
+START_TEST(unary_methods_take_one_request)
+{
+    const int32_t none = h2_client_call(client, "/vql.v1.History/Append", NULL);
+    h2_client_send(client, none, "", 0, true);
+    const int32_t two = h2_client_call(client, "/vql.v1.History/Append", NULL);
+    send_append(two, 1, 0, false);
+    send_append(two, 1, 0, true);
+    exchange_bytes();
+    check_status(none, GRPC_UNIMPLEMENTED);
+    check_status(two, GRPC_UNIMPLEMENTED);
+}
+END_TEST
+
+START_TEST(an_empty_stream_is_fine)
+{
+    const int32_t stream = h2_client_call(client, "/vql.v1.Scoring/ScoreStream", NULL);
+    h2_client_send(client, stream, "", 0, true);
+    exchange_bytes();
+    check_status(stream, GRPC_OK);
+}
+END_TEST
+
+START_TEST(unknown_methods)
+{
+    static const char *const paths[] = {"/vql.v1.Scoring/Nothing", "/vql.v1.Scoring",
+                                        "/vql.v1.Scoring/Score/", "/", "/other/Score"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const int32_t stream = h2_client_call(client, paths[i], NULL);
+        h2_client_send(client, stream, "", 0, true);
+        exchange_bytes();
+        check_status(stream, GRPC_UNIMPLEMENTED);
+    }
+}
+END_TEST
+
+static int32_t call_health(const char *method, const char *name)
+{
+    Grpc__Health__V1__HealthCheckRequest request = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+    char copy[64];
+    (void)snprintf(copy, sizeof copy, "%s", name);
+    request.service = copy;
+    uint8_t bytes[128];
+    const int32_t stream = h2_client_call(client, method, NULL);
+    h2_client_message(client, stream, bytes,
+                      grpc__health__v1__health_check_request__pack(&request, bytes), true);
+    exchange_bytes();
+    return stream;
+}
+
+static int health_answer(int32_t stream, size_t index)
+{
+    size_t bytes;
+    const uint8_t *message = h2_answer_message(h2_client_answer(client, stream), index, &bytes);
+    if (!message)
+        return -1;
+    Grpc__Health__V1__HealthCheckResponse *response =
+        grpc__health__v1__health_check_response__unpack(NULL, bytes, message);
+    ck_assert_ptr_nonnull(response);
+    const int status = (int)response->status;
+    grpc__health__v1__health_check_response__free_unpacked(response, NULL);
+    return status;
+}
+
+#define CHECK_METHOD "/grpc.health.v1.Health/Check"
+#define WATCH_METHOD "/grpc.health.v1.Health/Watch"
+#define STATUS(name) GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__##name
+
+START_TEST(health_of_every_service)
+{
+    static const char *const names[] = {"", "vql.v1.Scoring", "vql.v1.History", "vql.v1.Models"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const int32_t stream = call_health(CHECK_METHOD, names[i]);
+        ck_assert_int_eq(health_answer(stream, 0), STATUS(SERVING));
+        check_status(stream, GRPC_OK);
+    }
+    check_status(call_health(CHECK_METHOD, "vql.v1"), GRPC_NOT_FOUND);
+    check_status(call_health(CHECK_METHOD, "vql.v1.Scor"), GRPC_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(draining_tells_watchers_and_refuses)
+{
+    const int32_t watch = call_health(WATCH_METHOD, "vql.v1.Scoring");
+    const int32_t stranger = call_health(WATCH_METHOD, "other");
+    const int32_t open = h2_client_call(client, "/vql.v1.History/Append", NULL);
+    send_append(open, 1, 0, true);
+    exchange_bytes();
+    ck_assert_int_eq(health_answer(watch, 0), STATUS(SERVING));
+    ck_assert_int_eq(health_answer(stranger, 0), STATUS(SERVICE_UNKNOWN));
+    ck_assert(!h2_client_answer(client, watch)->ended);
+
+    service_drain(&s);
+    exchange_bytes();
+    ck_assert_int_eq(health_answer(watch, 1), STATUS(NOT_SERVING));
+    check_status(watch, GRPC_UNAVAILABLE);
+    ck_assert_int_eq(health_answer(stranger, 1), -1);
+    check_status(stranger, GRPC_UNAVAILABLE);
+
+    const int32_t late = h2_client_call(client, "/vql.v1.History/Append", NULL);
+    send_append(late, 1, 0, true);
+    exchange_bytes();
+    check_status(late, GRPC_UNAVAILABLE);
+    const int32_t check = call_health(CHECK_METHOD, "");
+    ck_assert_int_eq(health_answer(check, 0), STATUS(NOT_SERVING));
+
+    answer(0, 1); /* what was begun is finished */
+    exchange_bytes();
+    check_status(open, GRPC_OK);
+}
+END_TEST
+
+START_TEST(a_watcher_that_leaves_is_forgotten)
+{
+    const int32_t first = call_health(WATCH_METHOD, "");
+    const int32_t second = call_health(WATCH_METHOD, "");
+    const int32_t third = call_health(WATCH_METHOD, "");
+    h2_client_cancel(client, second);
+    exchange_bytes();
+    service_drain(&s);
+    exchange_bytes();
+    check_status(first, GRPC_UNAVAILABLE);
+    check_status(third, GRPC_UNAVAILABLE);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("service");
+    TCase *test = tcase_create("service");
+    tcase_add_unchecked_fixture(test, load_model, unload_model);
+    tcase_add_checked_fixture(test, setup, teardown);
+    tcase_add_test(test, a_unary_call);
+    tcase_add_test(test, a_stream_keeps_its_order);
+    tcase_add_test(test, a_stream_is_held);
+    tcase_add_test(test, a_refused_request_ends_the_stream);
+    tcase_add_test(test, a_full_mailbox_is_unavailable_with_pushback);
+    tcase_add_test(test, a_cancelled_call_cancels_its_jobs);
+    tcase_add_test(test, unary_methods_take_one_request);
+    tcase_add_test(test, an_empty_stream_is_fine);
+    tcase_add_test(test, unknown_methods);
+    tcase_add_test(test, health_of_every_service);
+    tcase_add_test(test, draining_tells_watchers_and_refuses);
+    tcase_add_test(test, a_watcher_that_leaves_is_forgotten);
+    suite_add_tcase(suite, test);
+    return check_main(suite);
+}
