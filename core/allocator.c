@@ -24,8 +24,8 @@ static void default_release(void *context, void *block)
 
 const vql_allocator *vql_allocator_default(void)
 {
-    static const vql_allocator allocator = { default_allocate, default_reallocate, default_release,
-                                             NULL };
+    static const vql_allocator allocator = {default_allocate, default_reallocate, default_release,
+                                            NULL};
     return &allocator;
 }
 
@@ -33,13 +33,11 @@ void *vql_allocate_array(const vql_allocator *allocator, uint64_t count, size_t 
                          size_t *held)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(count, element_bytes, &bytes) || bytes > PTRDIFF_MAX) {
+    if (__builtin_mul_overflow(count, element_bytes, &bytes) || bytes > PTRDIFF_MAX)
         return NULL;
-    }
     void *block = allocator->allocate(allocator->context, bytes > 0 ? bytes : 1);
-    if (block != NULL && held != NULL) {
+    if (block != NULL && held != NULL)
         *held += bytes;
-    }
     return block;
 }
 

@@ -41,18 +41,16 @@ static vql_code key_set_init(key_set *set, uint64_t capacity, const vql_allocato
     set->allocator = allocator;
     set->count = 0;
     set->keys = set->few;
-    if (capacity > FEW_KEYS) {
+    if (capacity > FEW_KEYS)
         set->keys = vql_allocate_array(allocator, capacity, sizeof *set->keys, NULL);
-    }
     return set->keys == NULL ? VQL_NO_MEMORY : VQL_OK;
 }
 
 static void key_set_add(key_set *set, uint32_t key)
 {
     const uint32_t index = vql_cache_find_key(set->keys, set->count, key);
-    if (index < set->count && set->keys[index] == key) {
+    if (index < set->count && set->keys[index] == key)
         return;
-    }
     memmove(set->keys + index + 1, set->keys + index, (set->count - index) * sizeof *set->keys);
     set->keys[index] = key;
     set->count++;
@@ -60,9 +58,8 @@ static void key_set_add(key_set *set, uint32_t key)
 
 static void key_set_release(key_set *set)
 {
-    if (set->keys != set->few) {
+    if (set->keys != set->few)
         vql_release(set->allocator, set->keys);
-    }
 }
 
 static const vql_model *cache_model(const vql_cache *cache)
@@ -84,9 +81,8 @@ static size_t header_bytes(const vql_cache *cache)
 static uint32_t all_codewords(const vql_model *model)
 {
     uint32_t sum = 0;
-    for (uint32_t g = 0; g < model->shape.groups; g++) {
+    for (uint32_t g = 0; g < model->shape.groups; g++)
         sum += model->codewords[g];
-    }
     return sum;
 }
 
@@ -100,9 +96,8 @@ static vql_cache_slice kernel_slice(const vql_cache *cache, uint32_t index, uint
 /* Clears a slice whose n has decayed, or been taken out, to below FLT_MIN. */
 static void settle(vql_cache_slice slice)
 {
-    if (!(slice.sums[slice.count - 1] >= FLT_MIN)) {
+    if (!(slice.sums[slice.count - 1] >= FLT_MIN))
         vql_cache_slice_clear(slice);
-    }
 }
 
 /* Moves kernel r's base to time_ms, which no sum's worth depends on. */
@@ -128,16 +123,13 @@ static double decay_lengths(const vql_cache *cache, uint32_t kernel, int64_t tim
 /* Moves bases so that events up to time_ms can be added. */
 static void advance(vql_cache *cache, int64_t time_ms)
 {
-    for (uint32_t r = 0; r < cache_shape(cache)->kernels; r++) {
-        if (cache->events == 0) {
+    for (uint32_t r = 0; r < cache_shape(cache)->kernels; r++)
+        if (cache->events == 0)
             cache->base_ms[r] = time_ms;
-        } else if (decay_lengths(cache, r, time_ms) > WINDOW) {
+        else if (decay_lengths(cache, r, time_ms) > WINDOW)
             rebase(cache, r, time_ms);
-        }
-    }
-    if (time_ms > cache->reference_ms) {
+    if (time_ms > cache->reference_ms)
         cache->reference_ms = time_ms;
-    }
 }
 
 /*
@@ -151,19 +143,16 @@ static void add_event(vql_cache *cache, const vql_cache_event *event, int times)
     float addend[VQL_MAX_WIDTH + 1]; /* [v^g ‖ 1] */
     double factors[VQL_MAX_KERNELS];
     vql_catalog_value(cache->catalog, event->row, event->event_type, value);
-    for (uint32_t r = 0; r < shape->kernels; r++) {
+    for (uint32_t r = 0; r < shape->kernels; r++)
         factors[r] = exp(decay_lengths(cache, r, event->time_ms));
-    }
     addend[group_width] = 1.0f;
     const uint16_t *codes = vql_catalog_codes(cache->catalog, event->row, event->event_type);
     for (uint32_t g = 0; g < shape->groups; g++) {
         const uint32_t index = vql_cache_rows_find(&cache->rows, vql_cache_key(g, codes[g]));
         memcpy(addend, value + g * group_width, group_width * sizeof *addend);
-        for (uint32_t r = 0; r < shape->kernels; r++) {
-            if (factors[r] >= FLT_MIN) {
+        for (uint32_t r = 0; r < shape->kernels; r++)
+            if (factors[r] >= FLT_MIN)
                 vql_cache_slice_add(kernel_slice(cache, index, r), times * factors[r], addend);
-            }
-        }
         cache->rows.counts[index] += (uint32_t)times;
     }
 }
@@ -177,9 +166,8 @@ static vql_code make_rows(vql_cache *cache, const vql_cache_event *events, size_
     const uint64_t named = (uint64_t)count * shape->groups;
     key_set missing;
     vql_code code = key_set_init(&missing, named < unused ? named : unused, &cache->allocator);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     for (size_t i = 0; i < count; i++) {
         const vql_cache_event *event = &events[i];
         assert(event->row < shape->items && event->event_type < shape->event_types);
@@ -188,9 +176,8 @@ static vql_code make_rows(vql_cache *cache, const vql_cache_event *events, size_
         for (uint32_t g = 0; g < shape->groups; g++) {
             const uint32_t key = vql_cache_key(g, codes[g]);
             const uint32_t index = vql_cache_rows_find(&cache->rows, key);
-            if (!vql_cache_rows_holds(&cache->rows, index, key)) {
+            if (!vql_cache_rows_holds(&cache->rows, index, key))
                 key_set_add(&missing, key);
-            }
         }
     }
     const bool precise = cache->events + count > PLAIN_EVENTS;
@@ -202,15 +189,13 @@ static vql_code make_rows(vql_cache *cache, const vql_cache_event *events, size_
 
 vql_code vql_cache_new(const vql_catalog *catalog, const vql_allocator *allocator, vql_cache **out)
 {
-    if (allocator == NULL) {
+    if (allocator == NULL)
         allocator = vql_allocator_default();
-    }
     const vql_shape *shape = &catalog->model->shape;
     const size_t bytes = sizeof(vql_cache) + shape->kernels * sizeof(int64_t);
     vql_cache *cache = allocator->allocate(allocator->context, bytes);
-    if (cache == NULL) {
+    if (cache == NULL)
         return VQL_NO_MEMORY;
-    }
     memset(cache, 0, bytes);
     cache->allocator = *allocator;
     cache->catalog = catalog;
@@ -232,9 +217,8 @@ vql_code vql_cache_clone(const vql_cache *cache, vql_cache **out)
 {
     vql_cache *copy;
     vql_code code = vql_cache_new(cache->catalog, &cache->allocator, &copy);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     code = vql_cache_rows_copy(&copy->rows, &cache->rows, &cache->allocator);
     if (code != VQL_OK) {
         vql_cache_free(copy);
@@ -249,24 +233,19 @@ vql_code vql_cache_clone(const vql_cache *cache, vql_cache **out)
 
 vql_code vql_cache_append(vql_cache *cache, const vql_cache_event *events, size_t count)
 {
-    if (count > VQL_CACHE_MAX_EVENTS - cache->events) {
+    if (count > VQL_CACHE_MAX_EVENTS - cache->events)
         return VQL_VALUE;
-    }
-    if (count == 0) {
+    if (count == 0)
         return VQL_OK;
-    }
     const vql_code code = make_rows(cache, events, count);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     int64_t latest_ms = events[0].time_ms;
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 1; i < count; i++)
         latest_ms = events[i].time_ms > latest_ms ? events[i].time_ms : latest_ms;
-    }
     advance(cache, latest_ms);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         add_event(cache, &events[i], 1);
-    }
     cache->events += count;
     return VQL_OK;
 }
@@ -278,15 +257,12 @@ static bool can_hold(const vql_cache *cache, const vql_cache_event *event)
     const uint16_t *codes = vql_catalog_codes(cache->catalog, event->row, event->event_type);
     for (uint32_t g = 0; g < shape->groups; g++) {
         const uint32_t key = vql_cache_key(g, codes[g]);
-        if (!vql_cache_rows_holds(&cache->rows, vql_cache_rows_find(&cache->rows, key), key)) {
+        if (!vql_cache_rows_holds(&cache->rows, vql_cache_rows_find(&cache->rows, key), key))
             return false;
-        }
     }
-    for (uint32_t r = 0; r < shape->kernels; r++) {
-        if (decay_lengths(cache, r, event->time_ms) > WINDOW) {
+    for (uint32_t r = 0; r < shape->kernels; r++)
+        if (decay_lengths(cache, r, event->time_ms) > WINDOW)
             return false;
-        }
-    }
     return event->time_ms <= cache->reference_ms;
 }
 
@@ -295,9 +271,8 @@ vql_code vql_cache_remove(vql_cache *cache, const vql_cache_event *event)
     const vql_shape *shape = cache_shape(cache);
     assert(event->row < shape->items && event->event_type < shape->event_types);
     assert(event->time_ms >= 0);
-    if (!can_hold(cache, event)) {
+    if (!can_hold(cache, event))
         return VQL_VALUE;
-    }
     add_event(cache, event, -1);
     cache->events--;
     const uint16_t *codes = vql_catalog_codes(cache->catalog, event->row, event->event_type);
@@ -307,9 +282,8 @@ vql_code vql_cache_remove(vql_cache *cache, const vql_cache_event *event)
             vql_cache_rows_delete(&cache->rows, index);
             continue;
         }
-        for (uint32_t r = 0; r < shape->kernels; r++) {
+        for (uint32_t r = 0; r < shape->kernels; r++)
             settle(kernel_slice(cache, index, r));
-        }
     }
     return VQL_OK;
 }
@@ -319,14 +293,12 @@ static vql_code make_rows_of(vql_cache *cache, const vql_cache *other)
 {
     key_set missing;
     vql_code code = key_set_init(&missing, other->rows.count, &cache->allocator);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     for (uint32_t i = 0; i < other->rows.count; i++) {
         const uint32_t key = other->rows.keys[i];
-        if (!vql_cache_rows_holds(&cache->rows, vql_cache_rows_find(&cache->rows, key), key)) {
+        if (!vql_cache_rows_holds(&cache->rows, vql_cache_rows_find(&cache->rows, key), key))
             key_set_add(&missing, key);
-        }
     }
     const bool precise = cache->events + other->events > PLAIN_EVENTS;
     code = vql_cache_rows_insert(&cache->rows, missing.keys, missing.count,
@@ -350,26 +322,20 @@ static void add_row(vql_cache *cache, const vql_cache *other, uint32_t i)
 
 vql_code vql_cache_merge(vql_cache *cache, const vql_cache *other)
 {
-    if (other->events > VQL_CACHE_MAX_EVENTS - cache->events) {
+    if (other->events > VQL_CACHE_MAX_EVENTS - cache->events)
         return VQL_VALUE;
-    }
     const vql_code code = make_rows_of(cache, other);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
-    if (other->reference_ms > cache->reference_ms) {
+    if (other->reference_ms > cache->reference_ms)
         cache->reference_ms = other->reference_ms;
-    }
-    for (uint32_t r = 0; r < cache_shape(cache)->kernels && other->events > 0; r++) {
-        if (cache->events == 0) {
+    for (uint32_t r = 0; r < cache_shape(cache)->kernels && other->events > 0; r++)
+        if (cache->events == 0)
             cache->base_ms[r] = other->base_ms[r];
-        } else if (other->base_ms[r] > cache->base_ms[r]) {
+        else if (other->base_ms[r] > cache->base_ms[r])
             rebase(cache, r, other->base_ms[r]);
-        }
-    }
-    for (uint32_t i = 0; i < other->rows.count; i++) {
+    for (uint32_t i = 0; i < other->rows.count; i++)
         add_row(cache, other, i);
-    }
     cache->events += other->events;
     return VQL_OK;
 }

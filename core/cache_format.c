@@ -35,9 +35,8 @@ enum {
 /* Writes the low `bytes` bytes of a number and returns the place behind them. */
 static uint8_t *put(uint8_t *out, uint64_t number, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++) {
+    for (size_t i = 0; i < bytes; i++)
         out[i] = (uint8_t)(number >> (8 * i));
-    }
     return out + bytes;
 }
 
@@ -45,9 +44,8 @@ static uint8_t *put(uint8_t *out, uint64_t number, size_t bytes)
 static uint64_t take(const uint8_t **in, size_t bytes)
 {
     uint64_t number = 0;
-    for (size_t i = 0; i < bytes; i++) {
+    for (size_t i = 0; i < bytes; i++)
         number |= (uint64_t)(*in)[i] << (8 * i);
-    }
     *in += bytes;
     return number;
 }
@@ -86,21 +84,18 @@ static uint8_t *put_header(uint8_t *out, const vql_cache *cache)
 
 static uint8_t *put_rows(uint8_t *out, const vql_cache_rows *rows)
 {
-    for (uint32_t i = 0; i < rows->count; i++) {
+    for (uint32_t i = 0; i < rows->count; i++)
         out = put(out, rows->keys[i] & 0xffff, 2);
-    }
-    for (uint32_t i = 0; i < rows->count; i++) {
+    for (uint32_t i = 0; i < rows->count; i++)
         out = put(out, rows->counts[i], 4);
-    }
     const size_t numbers = rows->count * rows->width;
     for (size_t i = 0; i < numbers; i++) {
         uint32_t bits;
         memcpy(&bits, &rows->sums[i], sizeof bits);
         out = put(out, bits, 4);
     }
-    for (size_t i = 0; rows->remainders != NULL && i < numbers; i++) {
+    for (size_t i = 0; rows->remainders != NULL && i < numbers; i++)
         out = put(out, rows->remainders[i], 2);
-    }
     return out;
 }
 
@@ -108,12 +103,10 @@ void vql_cache_serialize(const vql_cache *cache, uint8_t *out)
 {
     const vql_shape *shape = &cache->catalog->model->shape;
     out = put_header(out, cache);
-    for (uint32_t r = 0; r < shape->kernels; r++) {
+    for (uint32_t r = 0; r < shape->kernels; r++)
         out = put(out, (uint64_t)cache->base_ms[r], 8);
-    }
-    for (uint32_t g = 0; g < shape->groups; g++) {
+    for (uint32_t g = 0; g < shape->groups; g++)
         out = put(out, vql_cache_occupied(cache, g), 4);
-    }
     put_rows(out, &cache->rows);
 }
 
@@ -134,9 +127,8 @@ typedef struct form {
 static vql_code read_identity(const vql_model *model, const uint8_t **in, form *read,
                               vql_error *error)
 {
-    if (memcmp(*in, MAGIC, sizeof MAGIC) != 0) {
+    if (memcmp(*in, MAGIC, sizeof MAGIC) != 0)
         return vql_fail(error, VQL_FORMAT, "cache: magic is not \"VQLC\"");
-    }
     *in += sizeof MAGIC;
     const uint64_t version = take(in, 4);
     if (version != VERSION) {
@@ -207,9 +199,8 @@ static vql_code read_header(const vql_model *model, const uint8_t *bytes, size_t
     }
     const uint8_t *in = bytes;
     const vql_code code = read_identity(model, &in, read, error);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     read->events = take(&in, 8);
     if (read->events > VQL_CACHE_MAX_EVENTS) {
         return vql_fail(error, VQL_VALUE, "cache: events is %" PRIu64 ", above %" PRIu64,
@@ -321,19 +312,15 @@ static vql_code read_state(const form *read, vql_cache *cache, vql_error *error)
     cache->events = read->events;
     cache->reference_ms = (int64_t)read->reference_ms;
     vql_code code = read_bases(read, cache, error);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
-    if (vql_cache_rows_new(&cache->rows, read->rows, read->remainders, &cache->allocator) !=
-        VQL_OK) {
+    if (vql_cache_rows_new(&cache->rows, read->rows, read->remainders, &cache->allocator) != VQL_OK)
         return vql_fail(error, VQL_NO_MEMORY, "cache: no memory for %" PRIu32 " rows", read->rows);
-    }
     const uint8_t *in = read->group_rows;
     for (uint32_t g = 0; g < cache->catalog->model->shape.groups; g++) {
         code = read_group(read, g, (uint32_t)take(&in, 4), cache, error);
-        if (code != VQL_OK) {
+        if (code != VQL_OK)
             return code;
-        }
     }
     return read_sums(read, cache, error);
 }
@@ -343,13 +330,11 @@ vql_code vql_cache_parse(const vql_catalog *catalog, const void *bytes, size_t c
 {
     form read = {0};
     vql_code code = read_header(catalog->model, bytes, count, &read, error);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     vql_cache *cache;
-    if (vql_cache_new(catalog, allocator, &cache) != VQL_OK) {
+    if (vql_cache_new(catalog, allocator, &cache) != VQL_OK)
         return vql_fail(error, VQL_NO_MEMORY, "cache: no memory");
-    }
     code = read_state(&read, cache, error);
     if (code != VQL_OK) {
         vql_cache_free(cache);

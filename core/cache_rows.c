@@ -49,9 +49,8 @@ vql_code vql_cache_rows_new(vql_cache_rows *rows, uint32_t capacity, bool precis
     if (capacity > 0) {
         const size_t bytes = row_bytes(made.width, precise);
         made.sums = vql_allocate_array(allocator, capacity, bytes, NULL);
-        if (made.sums == NULL) {
+        if (made.sums == NULL)
             return VQL_NO_MEMORY;
-        }
         made.capacity = capacity;
         made.keys = (uint32_t *)(void *)(made.sums + capacity * made.width);
         made.counts = made.keys + capacity;
@@ -70,9 +69,8 @@ void vql_cache_rows_release(vql_cache_rows *rows, const vql_allocator *allocator
 static void move_rows(vql_cache_rows *to, uint32_t to_index, const vql_cache_rows *from,
                       uint32_t from_index, uint32_t count)
 {
-    if (count == 0) {
+    if (count == 0)
         return;
-    }
     const size_t width = to->width;
     const size_t numbers = count * width;
     memmove(to->sums + to_index * width, from->sums + from_index * width,
@@ -99,9 +97,8 @@ static void merge_rows(vql_cache_rows *to, const vql_cache_rows *from, const uin
     while (count > 0) {
         const uint32_t key = keys[count - 1];
         uint32_t run = 0;
-        while (run < old && from->keys[old - 1 - run] > key) {
+        while (run < old && from->keys[old - 1 - run] > key)
             run++;
-        }
         old -= run;
         move_rows(to, old + count, from, old, run);
         count--;
@@ -110,9 +107,8 @@ static void merge_rows(vql_cache_rows *to, const vql_cache_rows *from, const uin
         to->keys[index] = key;
         to->counts[index] = 0;
     }
-    if (to->sums != from->sums) {
+    if (to->sums != from->sums)
         move_rows(to, 0, from, 0, old);
-    }
 }
 
 vql_code vql_cache_rows_copy(vql_cache_rows *to, const vql_cache_rows *from,
@@ -120,18 +116,16 @@ vql_code vql_cache_rows_copy(vql_cache_rows *to, const vql_cache_rows *from,
 {
     to->width = from->width;
     const vql_code code = vql_cache_rows_new(to, from->count, from->remainders != NULL, allocator);
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         merge_rows(to, from, NULL, 0);
-    }
     return code;
 }
 
 /* Room for `needed` rows: half as much again as there is, but no more than `most`. */
 static uint32_t grown_capacity(uint32_t capacity, uint32_t needed, uint32_t most)
 {
-    if (needed <= capacity) {
+    if (needed <= capacity)
         return capacity;
-    }
     const uint32_t half_more = capacity + capacity / 2;
     const uint32_t wanted = half_more < most ? half_more : most;
     return needed > wanted ? needed : wanted;
@@ -202,28 +196,24 @@ void vql_cache_slice_add(vql_cache_slice slice, double a, const float *x)
         vql_kernels_active()->axpy(slice.count, (float)a, x, slice.sums);
         return;
     }
-    for (size_t j = 0; j < slice.count; j++) {
+    for (size_t j = 0; j < slice.count; j++)
         update(&slice.sums[j], &slice.remainders[j], 1.0, a * (double)x[j]);
-    }
 }
 
 void vql_cache_slice_scale(vql_cache_slice slice, double a)
 {
     if (slice.remainders == NULL) {
-        for (size_t j = 0; j < slice.count; j++) {
+        for (size_t j = 0; j < slice.count; j++)
             slice.sums[j] = (float)(a * (double)slice.sums[j]);
-        }
         return;
     }
-    for (size_t j = 0; j < slice.count; j++) {
+    for (size_t j = 0; j < slice.count; j++)
         update(&slice.sums[j], &slice.remainders[j], a, 0.0);
-    }
 }
 
 void vql_cache_slice_clear(vql_cache_slice slice)
 {
     memset(slice.sums, 0, slice.count * sizeof *slice.sums);
-    if (slice.remainders != NULL) {
+    if (slice.remainders != NULL)
         memset(slice.remainders, 0, slice.count * sizeof *slice.remainders);
-    }
 }

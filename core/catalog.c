@@ -8,18 +8,16 @@
 
 void vql_catalog_free(vql_catalog *catalog)
 {
-    if (catalog == NULL) {
+    if (catalog == NULL)
         return;
-    }
     const vql_allocator allocator = catalog->allocator;
     void *const arrays[] = {
-        catalog->slots, catalog->queries,   catalog->value_item,  catalog->value_type,
-        catalog->codes, catalog->head_item, catalog->head_output, catalog->head_start,
-        catalog->weights,
+        catalog->slots,       catalog->queries,    catalog->value_item,
+        catalog->value_type,  catalog->codes,      catalog->head_item,
+        catalog->head_output, catalog->head_start, catalog->weights,
     };
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         vql_release(&allocator, arrays[i]);
-    }
     vql_release(&allocator, catalog);
 }
 
@@ -50,9 +48,8 @@ void vql_catalog_value(const vql_catalog *catalog, uint32_t row, uint32_t event_
     const size_t width = catalog->model->shape.width;
     const float *item = catalog->value_item + row * width;
     const float *type = catalog->value_type + event_type * width;
-    for (size_t j = 0; j < width; j++) {
+    for (size_t j = 0; j < width; j++)
         value[j] = item[j] + type[j];
-    }
 }
 
 size_t vql_catalog_bytes(const vql_catalog *catalog)

@@ -23,7 +23,8 @@ static const double part_limit = (double)FLT_MAX / 2.0;
  * The widest spread of an item's ŝ in one head that the table of e^{ŝ - max} may hold. When only
  * codewords at the low end are in use, their weights are all that the scores are made of: at e^-40
  * = 4e-18 their products with values and decays are still far above where floats lose digits
- * (1e-38). Keys and codewords have a norm near √d, so that trained models stay below 2·√d.
+ * (1e-38). A head's part of a query or codeword has a norm near √d, so that the ŝ of a trained model
+ * spread by no more than about 2·√d.
  */
 static const double spread_limit = 40.0;
 
@@ -55,18 +56,15 @@ static bool allocate_weights(builder *b, size_t table_bytes)
     const vql_shape *shape = &b->model->shape;
     uint32_t *start = allocate(b, shape->heads + 1u, sizeof *start);
     b->catalog->head_start = start;
-    if (start == NULL) {
+    if (start == NULL)
         return false;
-    }
     const uint32_t heads_per_group = shape->heads / shape->groups;
     start[0] = 0;
-    for (uint32_t h = 0; h < shape->heads; h++) {
+    for (uint32_t h = 0; h < shape->heads; h++)
         start[h + 1] = start[h] + b->model->codewords[h / heads_per_group];
-    }
     const uint64_t count = (uint64_t)shape->items * start[shape->heads];
-    if (count > table_bytes / sizeof *b->catalog->weights) {
+    if (count > table_bytes / sizeof *b->catalog->weights)
         return true;
-    }
     b->catalog->weights = allocate(b, count, sizeof *b->catalog->weights);
     return b->catalog->weights != NULL;
 }
@@ -91,8 +89,7 @@ static bool allocate_catalog(builder *b, size_t table_bytes)
     catalog->slots = allocate(b, catalog->slot_mask + 1, sizeof *catalog->slots);
     catalog->queries = allocate(b, items * shape->width, sizeof(float));
     catalog->value_item = allocate(b, items * shape->width, sizeof(float));
-    catalog->value_type =
-        allocate(b, (uint64_t)shape->event_types * shape->width, sizeof(float));
+    catalog->value_type = allocate(b, (uint64_t)shape->event_types * shape->width, sizeof(float));
     catalog->codes = allocate(b, items * shape->event_types * shape->groups, sizeof(uint16_t));
     catalog->head_item = allocate(b, items * catalog->hidden, sizeof(float));
     catalog->head_output = allocate(b, (uint64_t)shape->width * catalog->hidden, sizeof(float));
@@ -113,11 +110,10 @@ static bool allocate_work(builder *b)
     const vql_shape *shape = &model->shape;
     const vql_layer *first = &model->layers[0];
     uint32_t longest = larger(shape->width, first->outputs);
-    for (uint32_t g = 0; g < shape->groups; g++) {
+    for (uint32_t g = 0; g < shape->groups; g++)
         longest = larger(longest, model->codewords[g]);
-    }
-    b->x = vql_allocate_array(b->allocator, larger(shape->x_width, shape->type_width),
-                              sizeof *b->x, NULL);
+    b->x = vql_allocate_array(b->allocator, larger(shape->x_width, shape->type_width), sizeof *b->x,
+                              NULL);
     b->query = vql_allocate_array(b->allocator, shape->width, sizeof *b->query, NULL);
     b->product = vql_allocate_array(b->allocator, longest, sizeof *b->product, NULL);
     return b->x != NULL && b->query != NULL && b->product != NULL &&
@@ -147,9 +143,8 @@ static void release_work(builder *b)
 static bool round_part(const double *product, uint32_t count, float *part)
 {
     for (uint32_t j = 0; j < count; j++) {
-        if (!(fabs(product[j]) <= part_limit)) {
+        if (!(fabs(product[j]) <= part_limit))
             return false;
-        }
         part[j] = (float)product[j];
     }
     return true;
@@ -177,13 +172,12 @@ static bool write_logits(builder *b, uint32_t head, float *logits)
     double most = b->product[0];
     double least = b->product[0];
     for (uint32_t a = 1; a < count; a++) {
-        most = fmax(most, b->product[a]);
-        least = fmin(least, b->product[a]);
+        most = b->product[a] > most ? b->product[a] : most;
+        least = b->product[a] < least ? b->product[a] : least;
     }
     const double scale = 1.0 / sqrt((double)shape->head_width);
-    for (uint32_t a = 0; a < count; a++) {
+    for (uint32_t a = 0; a < count; a++)
         logits[a] = (float)((b->product[a] - most) * scale);
-    }
     return (most - least) * scale <= spread_limit;
 }
 
@@ -209,21 +203,18 @@ static void build_query(builder *b, uint32_t row)
     float *query = b->catalog->queries + (size_t)row * shape->width;
     vql_matrix_product(&b->query_weight, 0, shape->x_width, b->x, b->query);
     vql_norm(b->model, b->query);
-    for (uint32_t j = 0; j < shape->width; j++) {
+    for (uint32_t j = 0; j < shape->width; j++)
         query[j] = (float)b->query[j];
-    }
 }
 
 /* The codes of the item in b->x under every event type. */
 static void build_codes(builder *b, uint32_t row)
 {
     const vql_shape *shape = &b->model->shape;
-    uint16_t *codes =
-        b->catalog->codes + (size_t)row * shape->event_types * shape->groups;
+    uint16_t *codes = b->catalog->codes + (size_t)row * shape->event_types * shape->groups;
     vql_quantizer_item_part(&b->quantizer, b->x, b->product);
-    for (uint32_t a = 0; a < shape->event_types; a++) {
+    for (uint32_t a = 0; a < shape->event_types; a++)
         vql_quantizer_codes(&b->quantizer, b->product, a, codes + (size_t)a * shape->groups);
-    }
 }
 
 static vql_code build_item(builder *b, uint32_t row)
@@ -232,22 +223,17 @@ static vql_code build_item(builder *b, uint32_t row)
     const uint32_t hidden = b->catalog->hidden;
     vql_model_item(b->model, row, b->x);
     build_query(b, row);
-    if (b->catalog->weights != NULL) {
+    if (b->catalog->weights != NULL)
         build_weights(b, row);
-    }
     build_codes(b, row);
     vql_matrix_product(&b->value_weight, 0, shape->x_width, b->x, b->product);
-    if (!round_part(b->product, shape->width,
-                    b->catalog->value_item + (size_t)row * shape->width)) {
+    if (!round_part(b->product, shape->width, b->catalog->value_item + (size_t)row * shape->width))
         return fail_item(b, row, "attention.value.weight");
-    }
     vql_matrix_product(&b->head_weight, 0, shape->x_width, b->x, b->product);
-    for (uint32_t j = 0; j < hidden; j++) {
+    for (uint32_t j = 0; j < hidden; j++)
         b->product[j] += (double)b->model->layers[0].bias[j];
-    }
-    if (!round_part(b->product, hidden, b->catalog->head_item + (size_t)row * hidden)) {
+    if (!round_part(b->product, hidden, b->catalog->head_item + (size_t)row * hidden))
         return fail_item(b, row, "head.0.weight");
-    }
     return VQL_OK;
 }
 
@@ -257,9 +243,8 @@ static void build_slots(const builder *b)
 {
     vql_catalog *catalog = b->catalog;
     memset(catalog->slots, 0, (catalog->slot_mask + 1) * sizeof *catalog->slots);
-    for (uint32_t row = 1; row < b->model->shape.items; row++) {
+    for (uint32_t row = 1; row < b->model->shape.items; row++)
         (void)vql_item_table_put(catalog->slots, catalog->slot_mask, b->model->item_ids, row);
-    }
 }
 
 /* W_v's type part times every e_a. */
@@ -286,9 +271,8 @@ static void build_head_output(const builder *b)
     const uint32_t x_width = b->model->shape.x_width;
     for (size_t j = 0; j < b->model->shape.width; j++) {
         float *column = b->catalog->head_output + j * first->outputs;
-        for (size_t i = 0; i < first->outputs; i++) {
+        for (size_t i = 0; i < first->outputs; i++)
             column[i] = first->weight[i * first->inputs + x_width + j];
-        }
     }
 }
 
@@ -297,9 +281,8 @@ static vql_code build_parts(builder *b)
     build_slots(b);
     build_head_output(b);
     vql_code code = build_types(b);
-    for (uint32_t row = 0; code == VQL_OK && row < b->model->shape.items; row++) {
+    for (uint32_t row = 0; code == VQL_OK && row < b->model->shape.items; row++)
         code = build_item(b, row);
-    }
     return code;
 }
 
@@ -308,11 +291,10 @@ vql_code vql_catalog_build(const vql_model *model, size_t table_bytes,
 {
     const vql_allocator chosen = allocator != NULL ? *allocator : *vql_allocator_default();
     vql_catalog *catalog = vql_allocate_array(&chosen, 1, sizeof *catalog, NULL);
-    if (catalog == NULL) {
+    if (catalog == NULL)
         return vql_fail(error, VQL_NO_MEMORY, "catalog: no memory");
-    }
-    *catalog = (vql_catalog){ .allocator = chosen, .model = model, .bytes = sizeof *catalog };
-    builder b = { .catalog = catalog, .model = model, .allocator = &chosen, .error = error };
+    *catalog = (vql_catalog){.allocator = chosen, .model = model, .bytes = sizeof *catalog};
+    builder b = {.catalog = catalog, .model = model, .allocator = &chosen, .error = error};
     vql_code code;
     if (allocate_catalog(&b, table_bytes) && allocate_work(&b)) {
         code = build_parts(&b);

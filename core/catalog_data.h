@@ -18,10 +18,10 @@ struct vql_catalog {
     uint64_t slot_mask;
     uint32_t *slots; /* [slot_mask + 1]: rows; the id is model->item_ids[row] */
 
-    float *queries;     /* [I, D] */
-    float *value_item;  /* [I, D]: W_v's item part times x_i */
-    float *value_type;  /* [A, D]: W_v's type part times e_a */
-    uint16_t *codes;    /* [I, A, G] */
+    float *queries;    /* [I, D] */
+    float *value_item; /* [I, D]: W_v's item part times x_i */
+    float *value_type; /* [A, D]: W_v's type part times e_a */
+    uint16_t *codes;   /* [I, A, G] */
 
     uint32_t hidden;    /* outputs of the head's first layer */
     float *head_item;   /* [I, hidden]: W_1's item part times x_i, plus b_1 */

@@ -8,7 +8,7 @@ static const struct {
     const char *name;
     const char *text;
 } codes[] = {
-#define CODE_ENTRY(name, text) [VQL_##name] = { #name, text },
+#define CODE_ENTRY(name, text) [VQL_##name] = {#name, text},
     VQL_CODES(CODE_ENTRY)
 #undef CODE_ENTRY
 };
@@ -30,9 +30,8 @@ const char *vql_code_text(vql_code code)
 
 vql_code vql_fail(vql_error *error, vql_code code, const char *format, ...)
 {
-    if (error == NULL) {
+    if (error == NULL)
         return code;
-    }
     error->code = code;
     va_list arguments;
     va_start(arguments, format);

@@ -24,13 +24,13 @@ typedef struct vql_range {
 
 static inline vql_range vql_exactly(uint64_t value)
 {
-    return (vql_range){ value, value };
+    return (vql_range){value, value};
 }
 
 /* 1 … most. */
 static inline vql_range vql_up_to(uint64_t most)
 {
-    return (vql_range){ 1, most };
+    return (vql_range){1, most};
 }
 
 #endif

@@ -12,27 +12,24 @@ static uint64_t hash(uint64_t id)
 static uint64_t probe(const uint32_t *slots, uint64_t mask, const uint64_t *ids, uint64_t id)
 {
     uint64_t slot = hash(id) & mask;
-    while (slots[slot] != 0 && ids[slots[slot]] != id) {
+    while (slots[slot] != 0 && ids[slots[slot]] != id)
         slot = (slot + 1) & mask;
-    }
     return slot;
 }
 
 uint64_t vql_item_table_mask(uint32_t rows)
 {
     uint64_t slots = 2;
-    while (slots < 2 * (uint64_t)rows) {
+    while (slots < 2 * (uint64_t)rows)
         slots *= 2;
-    }
     return slots - 1;
 }
 
 uint32_t vql_item_table_put(uint32_t *slots, uint64_t mask, const uint64_t *ids, uint32_t row)
 {
     const uint64_t slot = probe(slots, mask, ids, ids[row]);
-    if (slots[slot] == 0) {
+    if (slots[slot] == 0)
         slots[slot] = row;
-    }
     return slots[slot];
 }
 

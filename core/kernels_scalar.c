@@ -12,27 +12,22 @@ enum {
 
 static void axpy(size_t count, float a, const float *restrict x, float *restrict sum)
 {
-    for (size_t j = 0; j < count; j++) {
+    for (size_t j = 0; j < count; j++)
         sum[j] += a * x[j];
-    }
 }
 
 static float dot(size_t count, const float *x, const float *y)
 {
     float lanes[LANES] = {0.0f};
     size_t j = 0;
-    for (; j + LANES <= count; j += LANES) {
-        for (size_t k = 0; k < LANES; k++) {
+    for (; j + LANES <= count; j += LANES)
+        for (size_t k = 0; k < LANES; k++)
             lanes[k] += x[j + k] * y[j + k];
-        }
-    }
     float sum = 0.0f;
-    for (; j < count; j++) {
+    for (; j < count; j++)
         sum += x[j] * y[j];
-    }
-    for (size_t k = 0; k < LANES; k++) {
+    for (size_t k = 0; k < LANES; k++)
         sum += lanes[k];
-    }
     return sum;
 }
 
@@ -45,13 +40,11 @@ static inline __attribute__((always_inline)) void attend_columns(size_t columns,
     float sums[2 * LANES] = {0.0f};
     for (size_t i = 0; i < count; i++) {
         const float weight = weights[codes[i]];
-        for (size_t j = 0; j < columns; j++) {
+        for (size_t j = 0; j < columns; j++)
             sums[j] += weight * rows[i * width + j];
-        }
     }
-    for (size_t j = 0; j < columns; j++) {
+    for (size_t j = 0; j < columns; j++)
         out[j] = sums[j];
-    }
 }
 
 /* attend for the one column that begins at rows[0][0]. */
@@ -60,18 +53,14 @@ static float attend_column(size_t count, size_t width, const float *weights, con
 {
     float lanes[LANES] = {0.0f};
     size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        for (size_t k = 0; k < LANES; k++) {
+    for (; i + LANES <= count; i += LANES)
+        for (size_t k = 0; k < LANES; k++)
             lanes[k] += weights[codes[i + k]] * rows[(i + k) * width];
-        }
-    }
     float sum = 0.0f;
-    for (; i < count; i++) {
+    for (; i < count; i++)
         sum += weights[codes[i]] * rows[i * width];
-    }
-    for (size_t k = 0; k < LANES; k++) {
+    for (size_t k = 0; k < LANES; k++)
         sum += lanes[k];
-    }
     return sum;
 }
 
@@ -79,22 +68,18 @@ static void attend(size_t count, size_t width, const float *weights, const uint1
                    const float *rows, float *out)
 {
     size_t j = 0;
-    for (; j + 2 * LANES <= width; j += 2 * LANES) {
+    for (; j + 2 * LANES <= width; j += 2 * LANES)
         attend_columns(2 * LANES, count, width, weights, codes, rows + j, out + j);
-    }
-    for (; j + LANES / 2 <= width; j += LANES / 2) {
+    for (; j + LANES / 2 <= width; j += LANES / 2)
         attend_columns(LANES / 2, count, width, weights, codes, rows + j, out + j);
-    }
-    for (; j < width; j++) {
+    for (; j < width; j++)
         out[j] = attend_column(count, width, weights, codes, rows + j);
-    }
 }
 
 static void exponential(size_t count, float *x)
 {
-    for (size_t j = 0; j < count; j++) {
+    for (size_t j = 0; j < count; j++)
         x[j] = expf(x[j]);
-    }
 }
 
 const vql_kernels vql_kernels_scalar = {

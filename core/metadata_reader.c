@@ -47,14 +47,12 @@ vql_code vql_read_count(const vql_file_reader *reader, const char *key, uint32_t
 {
     const char *text;
     const vql_code code = read_text(reader, key, &text);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     const size_t digits = strspn(text, "0123456789");
     uint64_t value = 0;
-    for (size_t i = 0; i < digits && value <= most; i++) {
+    for (size_t i = 0; i < digits && value <= most; i++)
         value = value * 10 + (uint64_t)(text[i] - '0');
-    }
     if (text[digits] != '\0' || value == 0 || value > most) {
         return vql_fail(reader->error, VQL_VALUE, "__metadata__ %s: \"%.32s\", wanted 1 … %" PRIu32,
                         key, text, most);
@@ -66,9 +64,8 @@ vql_code vql_read_count(const vql_file_reader *reader, const char *key, uint32_t
 vql_code vql_read_positive(const vql_file_reader *reader, const char *key, double *out)
 {
     const char *text = vql_safetensors_metadata(reader->file, key);
-    if (text == NULL) {
+    if (text == NULL)
         return VQL_OK;
-    }
     char *end;
     const double value = strtod(text, &end);
     if (end == text || *end != '\0' || !isfinite(value) || value <= 0.0) {
@@ -86,9 +83,8 @@ static vql_code split_names(const vql_file_reader *reader, const char *key, cons
     for (uint64_t i = 0; i < count; i++) {
         const size_t bytes = strcspn(text, ",");
         const vql_code code = copy_name(reader, key, text, bytes, names[i]);
-        if (code != VQL_OK) {
+        if (code != VQL_OK)
             return code;
-        }
         for (uint64_t before = 0; before < i; before++) {
             if (strcmp(names[before], names[i]) == 0) {
                 return vql_fail(reader->error, VQL_VALUE, "__metadata__ %s: \"%s\" twice", key,
@@ -103,9 +99,8 @@ static vql_code split_names(const vql_file_reader *reader, const char *key, cons
 static uint64_t count_names(const char *text)
 {
     uint64_t count = text[0] != '\0';
-    for (const char *comma = strchr(text, ','); comma != NULL; comma = strchr(comma + 1, ',')) {
+    for (const char *comma = strchr(text, ','); comma != NULL; comma = strchr(comma + 1, ','))
         count++;
-    }
     return count;
 }
 
@@ -114,9 +109,8 @@ vql_code vql_read_names(const vql_file_reader *reader, const char *key, vql_rang
 {
     const char *text;
     vql_code code = read_text(reader, key, &text);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     const uint64_t listed = count_names(text);
     if (listed < wanted.least || listed > wanted.most) {
         return vql_fail(reader->error, VQL_VALUE,
@@ -125,8 +119,8 @@ vql_code vql_read_names(const vql_file_reader *reader, const char *key, vql_rang
     }
     vql_name *list = vql_allocate_array(reader->allocator, listed, sizeof *list, reader->held);
     if (list == NULL) {
-        return vql_fail(reader->error, VQL_NO_MEMORY, "__metadata__ %s: no memory for %" PRIu64
-                        " names", key, listed);
+        return vql_fail(reader->error, VQL_NO_MEMORY,
+                        "__metadata__ %s: no memory for %" PRIu64 " names", key, listed);
     }
     code = split_names(reader, key, text, listed, list);
     if (code != VQL_OK) {

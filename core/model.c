@@ -16,9 +16,8 @@ static void free_fields(vql_model *model)
 
 static void free_codebooks(vql_model *model)
 {
-    for (uint32_t g = 0; model->codebooks != NULL && g < model->shape.groups; g++) {
+    for (uint32_t g = 0; model->codebooks != NULL && g < model->shape.groups; g++)
         vql_release(&model->allocator, model->codebooks[g]);
-    }
     vql_release(&model->allocator, model->codebooks);
     vql_release(&model->allocator, model->codewords);
 }
@@ -34,21 +33,18 @@ static void free_layers(vql_model *model)
 
 void vql_model_free(vql_model *model)
 {
-    if (model == NULL) {
+    if (model == NULL)
         return;
-    }
     const vql_allocator allocator = model->allocator;
     free_layers(model);
     free_codebooks(model);
     free_fields(model);
-    void *const arrays[] = {
-        model->tasks,          model->event_types,  model->item_ids,   model->item_embedding,
-        model->type_embedding, model->query_weight, model->key_weight, model->value_weight,
-        model->decay,          model->kernel_weight
-    };
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+    void *const arrays[] = {model->tasks,          model->event_types,    model->item_ids,
+                            model->item_embedding, model->type_embedding, model->query_weight,
+                            model->key_weight,     model->value_weight,   model->decay,
+                            model->kernel_weight};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         vql_release(&allocator, arrays[i]);
-    }
     vql_release(&allocator, model);
 }
 
@@ -89,9 +85,8 @@ size_t vql_model_bytes(const vql_model *model)
 
 static void widen(const float *from, uint32_t count, double *to)
 {
-    for (uint32_t j = 0; j < count; j++) {
+    for (uint32_t j = 0; j < count; j++)
         to[j] = (double)from[j];
-    }
 }
 
 void vql_model_type(const vql_model *model, uint32_t event_type, double *e)
@@ -105,18 +100,15 @@ static void field_mean(const vql_field *field, uint32_t row, double *mean)
 {
     const uint32_t begin = field->offsets[row];
     const uint32_t end = field->offsets[row + 1];
-    for (uint32_t j = 0; j < field->width; j++) {
+    for (uint32_t j = 0; j < field->width; j++)
         mean[j] = 0.0;
-    }
     for (uint32_t i = begin; i < end; i++) {
         const float *value = field->embedding + (size_t)field->indices[i] * field->width;
-        for (uint32_t j = 0; j < field->width; j++) {
+        for (uint32_t j = 0; j < field->width; j++)
             mean[j] += (double)value[j];
-        }
     }
-    for (uint32_t j = 0; j < field->width && begin < end; j++) {
+    for (uint32_t j = 0; j < field->width && begin < end; j++)
         mean[j] /= (double)(end - begin);
-    }
 }
 
 void vql_model_item(const vql_model *model, uint32_t row, double *x)

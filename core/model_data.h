@@ -10,11 +10,11 @@
 /* A static field: item i's values are indices[offsets[i] … offsets[i+1]), rows of embedding. */
 typedef struct vql_field {
     char name[VQL_MAX_NAME_BYTES + 1];
-    uint32_t width;      /* E_f */
-    uint32_t values;     /* V */
-    float *embedding;    /* [V, E_f] */
-    uint32_t *offsets;   /* [I+1], ascending */
-    uint32_t *indices;   /* [offsets[I]], each < V */
+    uint32_t width;    /* E_f */
+    uint32_t values;   /* V */
+    float *embedding;  /* [V, E_f] */
+    uint32_t *offsets; /* [I+1], ascending */
+    uint32_t *indices; /* [offsets[I]], each < V */
 } vql_field;
 
 typedef struct vql_layer {
@@ -45,10 +45,10 @@ struct vql_model {
     float *key_weight;     /* [D, X+E_a] */
     float *value_weight;   /* [D, X+E_a] */
 
-    uint32_t *codewords;   /* [G]: K_g */
-    float **codebooks;     /* [G] of [K_g, D_g] */
-    float *decay;          /* [R]: λ_r per hour, ascending */
-    float *kernel_weight;  /* [H, R]: w_{h,r} */
+    uint32_t *codewords;  /* [G]: K_g */
+    float **codebooks;    /* [G] of [K_g, D_g] */
+    float *decay;         /* [R]: λ_r per hour, ascending */
+    float *kernel_weight; /* [H, R]: w_{h,r} */
 
     uint32_t layer_count;
     vql_layer *layers; /* the first takes X+D inputs, the last gives T outputs */

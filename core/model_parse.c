@@ -52,18 +52,14 @@ static vql_code parse_metadata(parser *p)
     vql_model *model = p->model;
     vql_shape *shape = &model->shape;
     vql_code code = check_format(p);
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = vql_read_name(&p->reader, "name", model->name);
-    }
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = vql_read_positive(&p->reader, "rms_epsilon", &model->rms_epsilon);
-    }
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = vql_read_count(&p->reader, "heads", VQL_MAX_HEADS, &shape->heads);
-    }
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = vql_read_count(&p->reader, "groups", VQL_MAX_HEADS, &shape->groups);
-    }
     if (code == VQL_OK) {
         code = vql_read_names(&p->reader, "tasks", vql_up_to(VQL_MAX_TASKS), &model->tasks,
                               &shape->tasks);
@@ -112,9 +108,8 @@ static vql_code parse_items(parser *p)
     vql_model *model = p->model;
     vql_code code = vql_read_ids(&p->reader, "item.id", vql_up_to(VQL_MAX_ITEMS), &model->item_ids,
                                  &model->shape.items);
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = check_distinct_ids(p);
-    }
     if (code == VQL_OK) {
         code = vql_read_matrix(&p->reader, "item.embedding", vql_exactly(model->shape.items),
                                vql_up_to(VQL_MAX_WIDTH), &model->item_embedding, NULL,
@@ -159,18 +154,17 @@ static vql_code parse_field(parser *p, vql_field *field)
     uint32_t indices = 0;
     if (code == VQL_OK) {
         field_tensor(name, field, "indices");
-        code = vql_read_indices(&p->reader, name, (vql_range){ 0, INT32_MAX },
-                                (vql_range){ 0, field->values - 1 }, &field->indices, &indices);
+        code = vql_read_indices(&p->reader, name, (vql_range){0, INT32_MAX},
+                                (vql_range){0, field->values - 1}, &field->indices, &indices);
     }
     uint32_t offsets = 0;
     if (code == VQL_OK) {
         field_tensor(name, field, "offsets");
         code = vql_read_indices(&p->reader, name, vql_exactly(p->model->shape.items + 1u),
-                                (vql_range){ 0, indices }, &field->offsets, &offsets);
+                                (vql_range){0, indices}, &field->offsets, &offsets);
     }
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = check_offsets(p, name, field->offsets, offsets, indices);
-    }
     return code;
 }
 
@@ -182,15 +176,14 @@ static vql_code name_fields(parser *p)
     uint32_t count = 0;
     vql_file_reader reader = p->reader;
     reader.held = NULL;
-    const vql_range wanted = { 0, VQL_MAX_FIELDS };
+    const vql_range wanted = {0, VQL_MAX_FIELDS};
     const vql_code code = vql_read_names(&reader, "fields", wanted, &names, &count);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     model->fields =
         vql_allocate_array(&model->allocator, count, sizeof *model->fields, &model->bytes);
     for (uint32_t f = 0; model->fields != NULL && f < count; f++) {
-        model->fields[f] = (vql_field){ 0 };
+        model->fields[f] = (vql_field){0};
         memcpy(model->fields[f].name, names[f], sizeof names[f]);
     }
     model->field_count = count;
@@ -230,12 +223,11 @@ static vql_code parse_attention(parser *p)
 {
     vql_model *model = p->model;
     vql_shape *shape = &model->shape;
-    vql_code code = vql_read_matrix(&p->reader, "attention.query.weight", vql_up_to(VQL_MAX_WIDTH),
-                                    vql_exactly(shape->x_width), &model->query_weight,
-                                    &shape->width, NULL);
-    if (code != VQL_OK) {
+    vql_code code =
+        vql_read_matrix(&p->reader, "attention.query.weight", vql_up_to(VQL_MAX_WIDTH),
+                        vql_exactly(shape->x_width), &model->query_weight, &shape->width, NULL);
+    if (code != VQL_OK)
         return code;
-    }
     if (shape->width % shape->heads != 0) {
         return vql_fail(p->error, VQL_SHAPE,
                         "tensor attention.query.weight: %" PRIu32
@@ -263,9 +255,8 @@ static vql_code parse_codebooks(parser *p)
         vql_allocate_array(&model->allocator, groups, sizeof *model->codewords, &model->bytes);
     model->codebooks =
         vql_allocate_array(&model->allocator, groups, sizeof *model->codebooks, &model->bytes);
-    for (uint32_t g = 0; model->codebooks != NULL && g < groups; g++) {
+    for (uint32_t g = 0; model->codebooks != NULL && g < groups; g++)
         model->codebooks[g] = NULL;
-    }
     if (model->codewords == NULL || model->codebooks == NULL) {
         return vql_fail(p->error, VQL_NO_MEMORY, "codebooks: no memory for %" PRIu32 " groups",
                         groups);
@@ -328,16 +319,14 @@ static vql_code parse_time(parser *p)
     vql_shape *shape = &model->shape;
     vql_code code = vql_read_vector(&p->reader, "time.decay", vql_up_to(VQL_MAX_KERNELS),
                                     &model->decay, &shape->kernels);
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = check_decay(p);
-    }
     if (code == VQL_OK) {
         code = vql_read_matrix(&p->reader, "time.weight", vql_exactly(shape->heads),
                                vql_exactly(shape->kernels), &model->kernel_weight, NULL, NULL);
     }
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = check_kernel_weight(p);
-    }
     return code;
 }
 
@@ -355,9 +344,8 @@ static uint32_t count_layers(const parser *p)
     for (uint32_t layer = 1; layer <= VQL_MAX_LAYERS; layer++) {
         char name[TENSOR_NAME];
         layer_tensor(name, layer, "weight");
-        if (vql_safetensors_tensor(&p->file, name) != NULL) {
+        if (vql_safetensors_tensor(&p->file, name) != NULL)
             count = layer + 1;
-        }
     }
     return count;
 }
@@ -386,9 +374,8 @@ static vql_code parse_head(parser *p)
     }
     model->layers =
         vql_allocate_array(&model->allocator, count, sizeof *model->layers, &model->bytes);
-    if (model->layers == NULL) {
+    if (model->layers == NULL)
         return vql_fail(p->error, VQL_NO_MEMORY, "head: no memory for %" PRIu32 " layers", count);
-    }
     model->layer_count = count;
     memset(model->layers, 0, count * sizeof *model->layers);
 
@@ -409,9 +396,8 @@ static vql_code parse_head(parser *p)
 static uint64_t hash_bytes(const uint8_t *bytes, size_t count)
 {
     uint64_t hash = UINT64_C(0xCBF29CE484222325);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         hash = (hash ^ bytes[i]) * UINT64_C(0x100000001B3);
-    }
     return hash;
 }
 
@@ -422,9 +408,8 @@ static vql_code parse_parts(parser *p)
         parse_attention, parse_codebooks, parse_time,   parse_head,
     };
     vql_code code = VQL_OK;
-    for (size_t i = 0; code == VQL_OK && i < sizeof parts / sizeof parts[0]; i++) {
+    for (size_t i = 0; code == VQL_OK && i < sizeof parts / sizeof parts[0]; i++)
         code = parts[i](p);
-    }
     return code;
 }
 
@@ -432,11 +417,10 @@ vql_code vql_model_parse(const void *bytes, size_t count, const vql_allocator *a
                          vql_model **out, vql_error *error)
 {
     const vql_allocator chosen = allocator != NULL ? *allocator : *vql_allocator_default();
-    parser p = { .error = error };
+    parser p = {.error = error};
     vql_code code = vql_safetensors_parse(bytes, count, &chosen, &p.file, error);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     p.model = vql_allocate_array(&chosen, 1, sizeof *p.model, NULL);
     if (p.model == NULL) {
         code = vql_fail(error, VQL_NO_MEMORY, "model: no memory");
@@ -448,7 +432,7 @@ vql_code vql_model_parse(const void *bytes, size_t count, const vql_allocator *a
         .bytes = sizeof *p.model,
         .rms_epsilon = default_rms_epsilon,
     };
-    p.reader = (vql_file_reader){ &p.file, &p.model->allocator, &p.model->bytes, error };
+    p.reader = (vql_file_reader){&p.file, &p.model->allocator, &p.model->bytes, error};
     code = parse_parts(&p);
     if (code != VQL_OK) {
         vql_model_free(p.model);

@@ -11,9 +11,8 @@ static void project(const float *weight, size_t outputs, size_t inputs, const do
 {
     for (size_t i = 0; i < outputs; i++) {
         y[i] = 0.0;
-        for (size_t j = 0; j < inputs; j++) {
+        for (size_t j = 0; j < inputs; j++)
             y[i] += (double)weight[i * inputs + j] * x[j];
-        }
     }
 }
 
@@ -23,13 +22,11 @@ static void normalise(const vql_model *model, double *x)
     const size_t head_width = model->shape.head_width;
     for (double *head = x; head < x + model->shape.width; head += head_width) {
         double squares = 0.0;
-        for (size_t j = 0; j < head_width; j++) {
+        for (size_t j = 0; j < head_width; j++)
             squares += head[j] * head[j];
-        }
         const double root = sqrt(squares / (double)head_width + model->rms_epsilon);
-        for (size_t j = 0; j < head_width; j++) {
+        for (size_t j = 0; j < head_width; j++)
             head[j] /= root;
-        }
     }
 }
 
@@ -112,9 +109,8 @@ static double log_kernel(const vql_model *model, uint32_t head, double hours)
         const double weight = (double)model->kernel_weight[head * kernels + r];
         most = fmax(most, log(weight) - (double)model->decay[r] * hours);
     }
-    if (most == -INFINITY) {
+    if (most == -INFINITY)
         return most;
-    }
     double sum = 0.0;
     for (uint32_t r = 0; r < kernels; r++) {
         const double weight = (double)model->kernel_weight[head * kernels + r];
@@ -129,9 +125,8 @@ static double head_logit(const vql_model *model, uint32_t head, const double *qu
 {
     const size_t head_width = model->shape.head_width;
     double sum = 0.0;
-    for (size_t j = head * head_width; j < (head + 1) * head_width; j++) {
+    for (size_t j = head * head_width; j < (head + 1) * head_width; j++)
         sum += query[j] * key[j];
-    }
     return sum / sqrt((double)head_width);
 }
 
@@ -148,9 +143,8 @@ static void event_exponents(const vql_model *model, const vql_cache_event *event
         const double exact = head_logit(model, h, query, key);
         const double served = head_logit(model, h, query, quantized);
         exponents[h] = (keys == VQL_KEYS_EXACT ? exact : served) + log_kernel(model, h, hours);
-        if (epsilon != NULL) {
+        if (epsilon != NULL)
             epsilon[h] = fmax(epsilon[h], fabs(served - exact));
-        }
     }
 }
 
@@ -164,9 +158,8 @@ static void weigh_values(const vql_model *model, const vql_cache_event *events, 
     double value[VQL_MAX_WIDTH];
     for (uint32_t h = 0; h < shape->heads; h++) {
         most[h] = -INFINITY;
-        for (size_t l = 0; l < count; l++) {
+        for (size_t l = 0; l < count; l++)
             most[h] = fmax(most[h], exponents[l * shape->heads + h]);
-        }
     }
     memset(o, 0, shape->width * sizeof *o);
     for (size_t l = 0; l < count; l++) {
@@ -175,9 +168,8 @@ static void weigh_values(const vql_model *model, const vql_cache_event *events, 
             const double exponent = exponents[l * shape->heads + h];
             const double weight = exponent == -INFINITY ? 0.0 : exp(exponent - most[h]);
             normaliser[h] += weight;
-            for (size_t j = h * shape->head_width; j < (h + 1) * shape->head_width; j++) {
+            for (size_t j = h * shape->head_width; j < (h + 1) * shape->head_width; j++)
                 o[j] += weight * value[j];
-            }
         }
     }
     for (size_t j = 0; j < shape->width; j++) {
@@ -194,15 +186,12 @@ vql_code vql_reference_attention(const vql_model *model, const vql_cache_event *
     const vql_allocator *allocator = vql_allocator_default();
     double query[VQL_MAX_WIDTH];
     double *exponents = vql_allocate_array(allocator, count, heads * sizeof *exponents, NULL);
-    if (exponents == NULL) {
+    if (exponents == NULL)
         return VQL_NO_MEMORY;
-    }
-    for (size_t l = 0; l < count; l++) {
+    for (size_t l = 0; l < count; l++)
         time_ms = events[l].time_ms > time_ms ? events[l].time_ms : time_ms;
-    }
-    if (epsilon != NULL) {
+    if (epsilon != NULL)
         memset(epsilon, 0, heads * sizeof *epsilon);
-    }
     vql_reference_query(model, row, query);
     for (size_t l = 0; l < count; l++) {
         const double hours = (double)(time_ms - events[l].time_ms) / 3.6e6;

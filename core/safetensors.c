@@ -17,7 +17,7 @@ static const struct {
     const char *name;
     size_t bytes;
 } dtypes[] = {
-#define DTYPE_ENTRY(name, bytes) [VQL_DTYPE_##name] = { #name, bytes },
+#define DTYPE_ENTRY(name, bytes) [VQL_DTYPE_##name] = {#name, bytes},
     VQL_DTYPES(DTYPE_ENTRY)
 #undef DTYPE_ENTRY
 };
@@ -34,9 +34,8 @@ const char *vql_dtype_name(vql_dtype dtype)
 static uint64_t read_length(const uint8_t *bytes)
 {
     uint64_t length = 0;
-    for (int i = LENGTH_BYTES - 1; i >= 0; i--) {
+    for (int i = LENGTH_BYTES - 1; i >= 0; i--)
         length = length << 8 | bytes[i];
-    }
     return length;
 }
 
@@ -64,18 +63,15 @@ static vql_code measure_header(const uint8_t *bytes, size_t count, size_t *heade
 
 static vql_code load_header(const char *text, size_t length, json_t **out, vql_error *error)
 {
-    if (length == 0 || text[0] != '{') {
+    if (length == 0 || text[0] != '{')
         return vql_fail(error, VQL_FORMAT, "header: does not begin with '{'");
-    }
     json_error_t problem;
     memset(&problem, 0, sizeof problem);
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-    if (*out != NULL) {
+    if (*out != NULL)
         return VQL_OK;
-    }
-    if (json_error_code(&problem) == json_error_out_of_memory || problem.text[0] == '\0') {
+    if (json_error_code(&problem) == json_error_out_of_memory || problem.text[0] == '\0')
         return vql_fail(error, VQL_NO_MEMORY, "header: no memory for %zu bytes of JSON", length);
-    }
     return vql_fail(error, VQL_FORMAT, "header: JSON at byte %d: %s", problem.position,
                     problem.text);
 }
@@ -85,9 +81,8 @@ static vql_code load_header(const char *text, size_t length, json_t **out, vql_e
 /* Whether value is an integer of at least 0. */
 static bool read_size(const json_t *value, uint64_t *out)
 {
-    if (!json_is_integer(value) || json_integer_value(value) < 0) {
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
         return false;
-    }
     *out = (uint64_t)json_integer_value(value);
     return true;
 }
@@ -95,9 +90,8 @@ static bool read_size(const json_t *value, uint64_t *out)
 static vql_code read_dtype(const json_t *entry, vql_tensor *tensor, vql_error *error)
 {
     const char *text = json_string_value(json_object_get(entry, "dtype"));
-    if (text == NULL) {
+    if (text == NULL)
         return vql_fail(error, VQL_FORMAT, NAME_FORMAT ": dtype is not a string", tensor->name);
-    }
     for (size_t i = 0; i < DTYPE_COUNT; i++) {
         if (strcmp(text, dtypes[i].name) == 0) {
             tensor->dtype = (vql_dtype)i;
@@ -111,9 +105,8 @@ static vql_code read_dtype(const json_t *entry, vql_tensor *tensor, vql_error *e
 static vql_code read_shape(const json_t *entry, vql_tensor *tensor, vql_error *error)
 {
     const json_t *shape = json_object_get(entry, "shape");
-    if (!json_is_array(shape)) {
+    if (!json_is_array(shape))
         return vql_fail(error, VQL_FORMAT, NAME_FORMAT ": shape is not an array", tensor->name);
-    }
     const size_t rank = json_array_size(shape);
     if (rank > VQL_SAFETENSORS_RANK) {
         return vql_fail(error, VQL_FORMAT, NAME_FORMAT ": shape of %zu dimensions: more than %d",
@@ -167,20 +160,16 @@ static vql_code read_offsets(const json_t *entry, uint64_t data_bytes, vql_tenso
 static vql_code read_tensor(const char *name, const json_t *entry, const uint8_t *data,
                             uint64_t data_bytes, vql_tensor *tensor, vql_error *error)
 {
-    *tensor = (vql_tensor){ .name = name };
-    if (!json_is_object(entry)) {
+    *tensor = (vql_tensor){.name = name};
+    if (!json_is_object(entry))
         return vql_fail(error, VQL_FORMAT, NAME_FORMAT ": not an object", name);
-    }
     vql_code code = read_dtype(entry, tensor, error);
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = read_shape(entry, tensor, error);
-    }
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = read_offsets(entry, data_bytes, tensor, error);
-    }
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         tensor->data = data + tensor->begin;
-    }
     return code;
 }
 
@@ -188,16 +177,14 @@ static vql_code read_tensor(const char *name, const json_t *entry, const uint8_t
 
 static vql_code check_metadata(json_t *metadata, vql_error *error)
 {
-    if (metadata != NULL && !json_is_object(metadata)) {
+    if (metadata != NULL && !json_is_object(metadata))
         return vql_fail(error, VQL_FORMAT, "__metadata__: not an object");
-    }
     const char *key;
     json_t *value;
     json_object_foreach(metadata, key, value)
     {
-        if (!json_is_string(value)) {
+        if (!json_is_string(value))
             return vql_fail(error, VQL_FORMAT, "__metadata__ %.64s: not a string", key);
-        }
     }
     return VQL_OK;
 }
@@ -206,9 +193,8 @@ static int compare_data(const void *left, const void *right)
 {
     const vql_tensor *a = left;
     const vql_tensor *b = right;
-    if (a->begin != b->begin) {
+    if (a->begin != b->begin)
         return a->begin < b->begin ? -1 : 1;
-    }
     return (a->end > b->end) - (a->end < b->end);
 }
 
@@ -243,14 +229,12 @@ static vql_code read_tensors(vql_safetensors *file, const uint8_t *data, uint64_
     json_t *entry;
     json_object_foreach(file->header, name, entry)
     {
-        if (entry == file->metadata) {
+        if (entry == file->metadata)
             continue;
-        }
-        const vql_code code = read_tensor(name, entry, data, data_bytes,
-                                          &file->tensors[file->tensor_count], error);
-        if (code != VQL_OK) {
+        const vql_code code =
+            read_tensor(name, entry, data, data_bytes, &file->tensors[file->tensor_count], error);
+        if (code != VQL_OK)
             return code;
-        }
         file->tensor_count++;
     }
     return check_cover(file->tensors, file->tensor_count, data_bytes, error);
@@ -261,18 +245,16 @@ static vql_code read_header(vql_safetensors *file, const uint8_t *data, uint64_t
 {
     file->metadata = json_object_get(file->header, "__metadata__");
     const vql_code code = check_metadata(file->metadata, error);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     const size_t entries = json_object_size(file->header);
     if (entries > VQL_SAFETENSORS_TENSORS) {
         return vql_fail(error, VQL_FORMAT, "header: %zu entries, more than %d", entries,
                         VQL_SAFETENSORS_TENSORS);
     }
     file->tensors = vql_allocate_array(file->allocator, entries, sizeof *file->tensors, NULL);
-    if (file->tensors == NULL) {
+    if (file->tensors == NULL)
         return vql_fail(error, VQL_NO_MEMORY, "header: no memory for %zu tensors", entries);
-    }
     return read_tensors(file, data, data_bytes, error);
 }
 
@@ -282,14 +264,12 @@ vql_code vql_safetensors_parse(const void *bytes, size_t count, const vql_alloca
     const uint8_t *file_bytes = bytes;
     size_t header_bytes = 0;
     vql_code code = measure_header(file_bytes, count, &header_bytes, error);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
-    vql_safetensors file = { .allocator = allocator };
+    vql_safetensors file = {.allocator = allocator};
     code = load_header((const char *)file_bytes + LENGTH_BYTES, header_bytes, &file.header, error);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     const uint8_t *data = file_bytes + LENGTH_BYTES + header_bytes;
     code = read_header(&file, data, count - LENGTH_BYTES - header_bytes, error);
     if (code != VQL_OK) {
@@ -310,11 +290,9 @@ void vql_safetensors_release(vql_safetensors *file)
 
 const vql_tensor *vql_safetensors_tensor(const vql_safetensors *file, const char *name)
 {
-    for (size_t i = 0; i < file->tensor_count; i++) {
-        if (strcmp(file->tensors[i].name, name) == 0) {
+    for (size_t i = 0; i < file->tensor_count; i++)
+        if (strcmp(file->tensors[i].name, name) == 0)
             return &file->tensors[i];
-        }
-    }
     return NULL;
 }
 

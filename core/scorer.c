@@ -11,13 +11,6 @@
 #include "model_data.h"
 
 /*
- * The least mean weight of a user's codewords in the catalog's table for which the table is used.
- * Its weights are relative to the best codeword of all, which the user may not have; below FLT_MIN
- * (1.2e-38) they lose precision, and 1e-30 keeps what is lost there under 2^-24 of the mean.
- */
-#define TRUSTED_WEIGHT 1e-30f
-
-/*
  * What begin() folds. Head h's codewords: those of its group that have not decayed to nothing,
  * `occupied[h]` of them; both arrays have room for all K_h from head_start[h] on.
  */
@@ -50,27 +43,24 @@ typedef struct group_fold {
 static uint32_t most_codewords(const vql_model *model)
 {
     uint32_t most = 0;
-    for (uint32_t g = 0; g < model->shape.groups; g++) {
+    for (uint32_t g = 0; g < model->shape.groups; g++)
         most = model->codewords[g] > most ? model->codewords[g] : most;
-    }
     return most;
 }
 
 static uint32_t widest_layer(const vql_model *model)
 {
     uint32_t widest = 0;
-    for (uint32_t i = 0; i < model->layer_count; i++) {
+    for (uint32_t i = 0; i < model->layer_count; i++)
         widest = model->layers[i].outputs > widest ? model->layers[i].outputs : widest;
-    }
     return widest;
 }
 
 vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocator,
                         vql_scorer **out)
 {
-    if (allocator == NULL) {
+    if (allocator == NULL)
         allocator = vql_allocator_default();
-    }
     const vql_shape *shape = &catalog->model->shape;
     const size_t row_width = shape->head_width + 1;
     const size_t codewords = catalog->head_start[shape->heads];
@@ -80,9 +70,8 @@ vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocat
     const size_t bytes = sizeof(vql_scorer) + floats * sizeof(float) +
                          shape->heads * sizeof(uint32_t) + (codewords + most) * sizeof(uint16_t);
     vql_scorer *scorer = allocator->allocate(allocator->context, bytes);
-    if (scorer == NULL) {
+    if (scorer == NULL)
         return VQL_NO_MEMORY;
-    }
     scorer->allocator = *allocator;
     scorer->catalog = catalog;
     scorer->kernels = vql_kernels_active();
@@ -95,9 +84,8 @@ vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocat
     scorer->occupied = (uint32_t *)(void *)(scorer->outputs + widest);
     scorer->codes = (uint16_t *)(void *)(scorer->occupied + shape->heads);
     scorer->positions = scorer->codes + codewords;
-    for (size_t i = 0; i < most; i++) {
+    for (size_t i = 0; i < most; i++)
         scorer->positions[i] = (uint16_t)i;
-    }
     vql_scorer_begin(scorer, NULL, 0);
     *out = scorer;
     return VQL_OK;
@@ -128,9 +116,8 @@ static bool fold_coefficients(const group_fold *fold, uint32_t head, float *coef
         logarithms[r] = log(weight) - (double)model->decay[r] * hours;
         most = fmax(most, logarithms[r] + log(fold->totals[r]));
     }
-    if (!isfinite(most)) {
+    if (!isfinite(most))
         return false;
-    }
     for (uint32_t r = 0; r < kernels; r++) {
         const bool counts = fold->totals[r] > 0.0;
         coefficients[r] = counts ? (float)exp(logarithms[r] - most) : 0.0f;
@@ -148,9 +135,8 @@ static void fold_head(vql_scorer *scorer, const group_fold *fold, uint32_t head)
     const size_t offset = head * head_width % shape->group_width;
     const size_t start = scorer->catalog->head_start[head];
     float coefficients[VQL_MAX_KERNELS];
-    if (!fold_coefficients(fold, head, coefficients)) {
+    if (!fold_coefficients(fold, head, coefficients))
         return;
-    }
     uint32_t occupied = 0;
     for (uint32_t i = fold->first; i < fold->last; i++) {
         const float *sums = rows->sums + i * rows->width;
@@ -181,27 +167,23 @@ static void fold_group(vql_scorer *scorer, const vql_cache *cache, int64_t time_
     };
     for (uint32_t i = fold.first; i < fold.last; i++) {
         const float *sums = cache->rows.sums + i * cache->rows.width;
-        for (uint32_t r = 0; r < shape->kernels; r++) {
+        for (uint32_t r = 0; r < shape->kernels; r++)
             fold.totals[r] += (double)sums[(r + 1) * slice_width - 1];
-        }
     }
     const uint32_t heads = shape->heads / shape->groups;
-    for (uint32_t h = group * heads; h < (group + 1) * heads; h++) {
+    for (uint32_t h = group * heads; h < (group + 1) * heads; h++)
         fold_head(scorer, &fold, h);
-    }
 }
 
 void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_ms)
 {
     const vql_shape *shape = &scorer->catalog->model->shape;
     memset(scorer->occupied, 0, shape->heads * sizeof *scorer->occupied);
-    if (cache == NULL) {
+    if (cache == NULL)
         return;
-    }
     time_ms = time_ms > cache->reference_ms ? time_ms : cache->reference_ms;
-    for (uint32_t g = 0; g < shape->groups; g++) {
+    for (uint32_t g = 0; g < shape->groups; g++)
         fold_group(scorer, cache, time_ms, g);
-    }
 }
 
 /*
@@ -226,52 +208,48 @@ static void occupied_weights(vql_scorer *scorer, uint32_t row, uint32_t head)
         scorer->weights[i] = scorer->kernels->dot(head_width, query, codeword) * scale;
         most = fmaxf(most, scorer->weights[i]);
     }
-    for (uint32_t i = 0; i < occupied; i++) {
+    for (uint32_t i = 0; i < occupied; i++)
         scorer->weights[i] -= most;
-    }
     scorer->kernels->exponential(occupied, scorer->weights);
 }
 
-/* o_h of a row (§6): d floats. */
+/*
+ * o_h of a row (§6): d floats. With a table the largest ŝ subtracted is that of all codewords; the
+ * catalog has a table only where that costs no digits.
+ */
 static void attend_head(vql_scorer *scorer, uint32_t row, uint32_t head, float *o)
 {
     const vql_catalog *catalog = scorer->catalog;
     const uint32_t *head_start = catalog->head_start;
     const size_t head_width = catalog->model->shape.head_width;
     const size_t start = head_start[head];
-    const size_t occupied = scorer->occupied[head];
     const float *rows = scorer->rows + start * (head_width + 1);
     float *attended = scorer->attended;
-    attended[head_width] = 0.0f;
+    const float *weights = scorer->weights;
+    const uint16_t *codes = scorer->positions;
     if (catalog->weights != NULL) {
-        const size_t all = head_start[catalog->model->shape.heads];
-        scorer->kernels->attend(occupied, head_width + 1, catalog->weights + row * all + start,
-                                scorer->codes + start, rows, attended);
-    }
-    if (!(attended[head_width] >= TRUSTED_WEIGHT)) {
+        weights = catalog->weights + (size_t)row * head_start[catalog->model->shape.heads] + start;
+        codes = scorer->codes + start;
+    } else {
         occupied_weights(scorer, row, head);
-        scorer->kernels->attend(occupied, head_width + 1, scorer->weights, scorer->positions, rows,
-                                attended);
     }
+    scorer->kernels->attend(scorer->occupied[head], head_width + 1, weights, codes, rows, attended);
     const float normaliser = attended[head_width];
-    for (size_t j = 0; j < head_width; j++) {
+    for (size_t j = 0; j < head_width; j++)
         o[j] = normaliser > 0.0f ? attended[j] / normaliser : 0.0f;
-    }
 }
 
 static void attend_row(vql_scorer *scorer, uint32_t row, float *o)
 {
     const vql_shape *shape = &scorer->catalog->model->shape;
-    for (uint32_t h = 0; h < shape->heads; h++) {
+    for (uint32_t h = 0; h < shape->heads; h++)
         attend_head(scorer, row, h, o + (size_t)h * shape->head_width);
-    }
 }
 
 static void relu(size_t count, float *x)
 {
-    for (size_t j = 0; j < count; j++) {
+    for (size_t j = 0; j < count; j++)
         x[j] = x[j] > 0.0f ? x[j] : 0.0f;
-    }
 }
 
 /* The head (§7) of a row and scorer->o: T logits. */
@@ -283,9 +261,8 @@ static void head_logits(vql_scorer *scorer, uint32_t row, float *logits)
     float *inputs = scorer->inputs;
     float *outputs = scorer->outputs;
     memcpy(outputs, catalog->head_item + row * hidden, hidden * sizeof *outputs);
-    for (size_t j = 0; j < model->shape.width; j++) {
+    for (size_t j = 0; j < model->shape.width; j++)
         scorer->kernels->axpy(hidden, scorer->o[j], catalog->head_output + j * hidden, outputs);
-    }
     for (uint32_t l = 1; l < model->layer_count; l++) {
         const vql_layer *layer = &model->layers[l];
         float *spare = inputs;
@@ -324,9 +301,8 @@ size_t vql_scorer_run(vql_scorer *scorer, const uint64_t *item_ids, size_t count
 {
     const size_t unknown = vql_scorer_logits(scorer, item_ids, count, scores);
     const size_t numbers = count * scorer->catalog->model->shape.tasks;
-    for (size_t i = 0; i < numbers; i++) {
+    for (size_t i = 0; i < numbers; i++)
         scores[i] = sigmoid(scores[i]);
-    }
     return unknown;
 }
 

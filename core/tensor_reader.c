@@ -21,8 +21,8 @@ static const type_set float_types = {
     1u << VQL_DTYPE_F32 | 1u << VQL_DTYPE_F16 | 1u << VQL_DTYPE_BF16,
     "F32, F16 or BF16",
 };
-static const type_set index_types = { 1u << VQL_DTYPE_I32, "I32" };
-static const type_set id_types = { 1u << VQL_DTYPE_I64, "I64" };
+static const type_set index_types = {1u << VQL_DTYPE_I32, "I32"};
+static const type_set id_types = {1u << VQL_DTYPE_I64, "I64"};
 
 /* ---- type and shape ---- */
 
@@ -35,9 +35,8 @@ static const char *print_shape(char text[SHAPE_TEXT], const vql_tensor *tensor)
         used += (size_t)snprintf(text + used, SHAPE_TEXT - used, "%s%" PRIu64, i > 0 ? ", " : "",
                                  tensor->shape[i]);
     }
-    if (used < SHAPE_TEXT) {
+    if (used < SHAPE_TEXT)
         (void)snprintf(text + used, SHAPE_TEXT - used, "]");
-    }
     return text;
 }
 
@@ -48,10 +47,8 @@ static const char *print_wanted(char text[SHAPE_TEXT], uint32_t rank, const vql_
     for (uint32_t i = 0; i < rank; i++) {
         used += (size_t)snprintf(text + used, SHAPE_TEXT - used, "%s%" PRIu64, i > 0 ? ", " : "[",
                                  wanted[i].least);
-        if (wanted[i].most > wanted[i].least) {
-            used += (size_t)snprintf(text + used, SHAPE_TEXT - used, " … %" PRIu64,
-                                     wanted[i].most);
-        }
+        if (wanted[i].most > wanted[i].least)
+            used += (size_t)snprintf(text + used, SHAPE_TEXT - used, " … %" PRIu64, wanted[i].most);
     }
     (void)snprintf(text + used, SHAPE_TEXT - used, "]");
     return text;
@@ -62,9 +59,8 @@ static vql_code expect(const vql_file_reader *reader, const char *name, const ty
                        uint32_t rank, const vql_range *wanted, const vql_tensor **out)
 {
     const vql_tensor *tensor = vql_safetensors_tensor(reader->file, name);
-    if (tensor == NULL) {
+    if (tensor == NULL)
         return vql_fail(reader->error, VQL_SHAPE, "tensor %s: missing", name);
-    }
     if ((types->mask & 1u << tensor->dtype) == 0) {
         return vql_fail(reader->error, VQL_SHAPE, "tensor %s: dtype %s, wanted %s", name,
                         vql_dtype_name(tensor->dtype), types->text);
@@ -72,9 +68,8 @@ static vql_code expect(const vql_file_reader *reader, const char *name, const ty
     uint32_t fitting = 0;
     while (fitting < rank && fitting < tensor->rank &&
            tensor->shape[fitting] >= wanted[fitting].least &&
-           tensor->shape[fitting] <= wanted[fitting].most) {
+           tensor->shape[fitting] <= wanted[fitting].most)
         fitting++;
-    }
     if (tensor->rank != rank || fitting != rank) {
         char found_text[SHAPE_TEXT];
         char wanted_text[SHAPE_TEXT];
@@ -114,12 +109,10 @@ static float from_half(uint16_t half)
     const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
     const uint32_t exponent = half >> 10 & 0x1Fu;
     const uint32_t fraction = half & 0x3FFu;
-    if (exponent == 0) {
+    if (exponent == 0)
         return copysignf((float)fraction * 0x1p-24F, from_bits(sign));
-    }
-    if (exponent == 0x1F) {
+    if (exponent == 0x1F)
         return from_bits(sign | 0x7F800000u | fraction << 13);
-    }
     return from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
 }
 
@@ -132,8 +125,7 @@ static void widen(const vql_tensor *tensor, float *out)
     for (uint64_t i = 0; i < tensor->elements; i++) {
         uint16_t bits;
         memcpy(&bits, tensor->data + i * sizeof bits, sizeof bits);
-        out[i] =
-            tensor->dtype == VQL_DTYPE_F16 ? from_half(bits) : from_bits((uint32_t)bits << 16);
+        out[i] = tensor->dtype == VQL_DTYPE_F16 ? from_half(bits) : from_bits((uint32_t)bits << 16);
     }
 }
 
@@ -153,9 +145,8 @@ static vql_code check_finite(const vql_file_reader *reader, const vql_tensor *te
 static vql_code load_floats(const vql_file_reader *reader, const vql_tensor *tensor, float **out)
 {
     float *elements = allocate_elements(reader, tensor, sizeof *elements);
-    if (elements == NULL) {
+    if (elements == NULL)
         return VQL_NO_MEMORY;
-    }
     widen(tensor, elements);
     const vql_code code = check_finite(reader, tensor, elements);
     if (code != VQL_OK) {
@@ -171,12 +162,10 @@ vql_code vql_read_vector(const vql_file_reader *reader, const char *name, vql_ra
 {
     const vql_tensor *tensor = NULL;
     vql_code code = expect(reader, name, &float_types, 1, &length, &tensor);
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = load_floats(reader, tensor, out);
-    }
-    if (code == VQL_OK && found != NULL) {
+    if (code == VQL_OK && found != NULL)
         *found = (uint32_t)tensor->shape[0];
-    }
     return code;
 }
 
@@ -185,17 +174,14 @@ vql_code vql_read_matrix(const vql_file_reader *reader, const char *name, vql_ra
                          uint32_t *found_columns)
 {
     const vql_tensor *tensor = NULL;
-    const vql_range wanted[2] = { rows, columns };
+    const vql_range wanted[2] = {rows, columns};
     vql_code code = expect(reader, name, &float_types, 2, wanted, &tensor);
-    if (code == VQL_OK) {
+    if (code == VQL_OK)
         code = load_floats(reader, tensor, out);
-    }
-    if (code == VQL_OK && found_rows != NULL) {
+    if (code == VQL_OK && found_rows != NULL)
         *found_rows = (uint32_t)tensor->shape[0];
-    }
-    if (code == VQL_OK && found_columns != NULL) {
+    if (code == VQL_OK && found_columns != NULL)
         *found_columns = (uint32_t)tensor->shape[1];
-    }
     return code;
 }
 
@@ -220,13 +206,11 @@ vql_code vql_read_indices(const vql_file_reader *reader, const char *name, vql_r
 {
     const vql_tensor *tensor = NULL;
     vql_code code = expect(reader, name, &index_types, 1, &length, &tensor);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     uint32_t *elements = allocate_elements(reader, tensor, sizeof *elements);
-    if (elements == NULL) {
+    if (elements == NULL)
         return VQL_NO_MEMORY;
-    }
     memcpy(elements, tensor->data, tensor->elements * sizeof *elements);
     code = check_range(reader, tensor, elements, values);
     if (code != VQL_OK) {
@@ -243,13 +227,11 @@ vql_code vql_read_ids(const vql_file_reader *reader, const char *name, vql_range
 {
     const vql_tensor *tensor = NULL;
     const vql_code code = expect(reader, name, &id_types, 1, &length, &tensor);
-    if (code != VQL_OK) {
+    if (code != VQL_OK)
         return code;
-    }
     uint64_t *elements = allocate_elements(reader, tensor, sizeof *elements);
-    if (elements == NULL) {
+    if (elements == NULL)
         return VQL_NO_MEMORY;
-    }
     memcpy(elements, tensor->data, tensor->elements * sizeof *elements);
     *out = elements;
     *found = (uint32_t)tensor->elements;

@@ -37,13 +37,14 @@ static bool route(void *owner, job *j)
 /* Sends an answered job back to where it came from. */
 static void return_job(worker *w, job *j)
 {
-    if (j->origin == w->index) {
+    const uint32_t origin = j->origin;
+    if (origin == w->index) {
         service_complete(&w->service, j);
         return;
     }
     /* Cannot be full: it has room for every job that its worker may have under way. */
-    (void)mailbox_put(w->workers[j->origin].answers, j);
-    wake_later(w, j->origin);
+    (void)mailbox_put(w->workers[origin].answers, j);
+    wake_later(w, origin);
 }
 
 static void read_mailboxes(worker *w)

@@ -4,13 +4,13 @@
 #ifndef VQL_ERROR_H
 #define VQL_ERROR_H
 
-#define VQL_CODES(X)                                                     \
-    X(OK, "ok")                                                          \
-    X(NO_MEMORY, "out of memory")                                        \
-    X(FORMAT, "malformed: not the format that it claims to be")          \
-    X(VERSION, "a version of the format that this program does not read") \
-    X(SHAPE, "a tensor or field is missing or has the wrong type or shape") \
-    X(VALUE, "a number is not finite or out of its range")               \
+#define VQL_CODES(X)                                                                               \
+    X(OK, "ok")                                                                                    \
+    X(NO_MEMORY, "out of memory")                                                                  \
+    X(FORMAT, "malformed: not the format that it claims to be")                                    \
+    X(VERSION, "a version of the format that this program does not read")                          \
+    X(SHAPE, "a tensor or field is missing or has the wrong type or shape")                        \
+    X(VALUE, "a number is not finite or out of its range")                                         \
     X(MISMATCH, "made for another model")
 
 typedef enum vql_code {

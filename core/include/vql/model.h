@@ -69,7 +69,7 @@ void vql_model_free(vql_model *model);
 /* All of these live as long as the model. */
 const vql_shape *vql_model_shape(const vql_model *model);
 const char *vql_model_name(const vql_model *model);
-const char *vql_model_task(const vql_model *model, uint32_t task);            /* task < T */
+const char *vql_model_task(const vql_model *model, uint32_t task);             /* task < T */
 const char *vql_model_event_type(const vql_model *model, uint32_t event_type); /* event_type < A */
 
 /* K_g of group g < G. */
