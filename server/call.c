@@ -47,7 +47,7 @@ static bool is_clogged(const call *c)
 
 static bool is_blocked(const call *c)
 {
-    return c->over || c->held || is_clogged(c);
+    return c->over || c->refused || c->held || is_clogged(c);
 }
 
 /* Gives the stream's window back for all but the last `kept` bytes that were received. */
@@ -126,13 +126,14 @@ static void conclude(call *c, const response_status *status)
     c->over = true;
     s->open--;
     c->status = *status;
+    c->status.identity_only = c->refused && c->frame.result == FRAME_COMPRESSED && *c->encoding;
     if (c->responded) {
         c->message = copy_text(status->message);
         c->status.message = c->message;
         flush_output(c);
     } else if (!s->broken) {
         c->responded = true;
-        session_check(s, response_only(s->h2, c->stream_id, status));
+        session_check(s, response_only(s->h2, c->stream_id, &c->status));
     }
     if (!c->delivering)
         discard_input(c);
@@ -145,7 +146,6 @@ static void fail(call *c, const grpc_error *error)
         .code = error->status,
         .message = error->message,
         .pushback_ms = -1,
-        .identity_only = c->frame.result == FRAME_COMPRESSED && *c->encoding,
     };
     conclude(c, &status);
     c->session->handler.on_cancel(c->session->context, c);
@@ -179,8 +179,8 @@ void call_expire(call *c)
     c->deadline_ns = UINT64_MAX;
     if (!s->broken && is_stuck(c)) {
         byte_queue_clear(&c->output);
-        session_check(s, nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, c->stream_id,
-                                                   NGHTTP2_CANCEL));
+        session_check(
+            s, nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, c->stream_id, NGHTTP2_CANCEL));
     }
     if (!c->over)
         fail(c, &error);
@@ -219,8 +219,7 @@ static grpc_status check_input(const call *c, grpc_error *error)
                          c->frame.flag);
     case FRAME_COMPRESSED:
         if (!*c->encoding || strcmp(c->encoding, "identity") == 0)
-            return grpc_fail(error, GRPC_INTERNAL,
-                             "compressed flag is 1 without a grpc-encoding");
+            return grpc_fail(error, GRPC_INTERNAL, "compressed flag is 1 without a grpc-encoding");
         return grpc_fail(error, GRPC_UNIMPLEMENTED,
                          "grpc-encoding '%s' is not supported, only identity", c->encoding);
     case FRAME_TOO_LONG:
@@ -237,18 +236,25 @@ static grpc_status check_input(const call *c, grpc_error *error)
     return GRPC_OK;
 }
 
+static void refuse(call *c, const grpc_error *error)
+{
+    c->refused = true;
+    discard_input(c);
+    c->session->handler.on_refused(c->session->context, c, error);
+}
+
 /*
- * Brings the call up to date with what was delivered. A bad input ends it, if on_cancel may be
- * called, and otherwise the next time that the session comes by.
+ * Brings the call up to date with what was delivered. A bad input is refused, if that may be done
+ * now, and otherwise the next time that the session comes by.
  */
-static void settle(call *c, bool may_cancel)
+static void settle(call *c, bool may_refuse)
 {
     grpc_error error;
-    if (c->over) {
+    if (c->over || c->refused) {
         discard_input(c);
     } else if (check_input(c, &error) != GRPC_OK) {
-        if (may_cancel)
-            fail(c, &error);
+        if (may_refuse)
+            refuse(c, &error);
         else
             make_ready(c);
     } else if (is_blocked(c)) {
@@ -262,12 +268,12 @@ static void settle(call *c, bool may_cancel)
     }
 }
 
-static void pump(call *c, bool may_cancel)
+static void pump(call *c, bool may_refuse)
 {
-    if (byte_queue_size(&c->input) > 0)
-        byte_queue_take(&c->input, deliver(c, byte_queue_front(&c->input),
-                                           byte_queue_size(&c->input)));
-    settle(c, may_cancel);
+    const size_t size = byte_queue_size(&c->input);
+    if (size > 0)
+        byte_queue_take(&c->input, deliver(c, byte_queue_front(&c->input), size));
+    settle(c, may_refuse);
 }
 
 void call_pump(call *c)
@@ -284,7 +290,7 @@ void call_receive(call *c, const uint8_t *bytes, size_t count)
     c->unread += count;
     /* Messages that arrive whole are delivered from where they are. */
     const size_t taken = byte_queue_size(&c->input) > 0 ? 0 : deliver(c, bytes, count);
-    if (c->over || is_bad(c)) {
+    if (c->over || c->refused || is_bad(c)) {
         settle(c, true);
     } else if (byte_queue_append(&c->input, bytes + taken, count - taken)) {
         pump(c, true);

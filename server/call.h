@@ -20,6 +20,7 @@
 #include "request.h"
 #include "response.h"
 #include "session.h"
+#include "stray_reset.h"
 
 enum { GOAWAY_FRAME_BYTES = 17 };
 
@@ -37,6 +38,7 @@ struct call {
     bool delivering;  /* below call_deliver */
     bool ended;       /* END_STREAM has arrived */
     bool half_closed; /* on_half_close was called */
+    bool refused;     /* on_refused was called: what still comes is dropped */
     bool responded;   /* the answer's HEADERS are submitted */
     bool over;        /* ended for the handler */
 
@@ -58,6 +60,7 @@ TAILQ_HEAD(call_list, call);
 
 struct session {
     nghttp2_session *h2;
+    stray_reset stray_reset; /* before h2 */
     session_options options;
     session_handler handler;
     void *context;
@@ -95,7 +98,7 @@ void call_receive(call *c, const uint8_t *bytes, size_t count);
 /* The stream's END_STREAM. */
 void call_receive_end(call *c);
 
-/* Delivers what may be delivered and ends the call if its input is bad. Takes it off the ready. */
+/* Delivers what may be delivered and refuses bad input. Takes it off the ready. */
 void call_pump(call *c);
 
 /* The deadline has passed. */

@@ -5,6 +5,7 @@
 
 #include "grpc/health/v1/health.pb.h"
 #include "limit.h"
+#include "utf8.h"
 #include "vql/v1/history.pb.h"
 #include "vql/v1/scoring.pb.h"
 
@@ -66,21 +67,39 @@ static bool read_event(pb_istream_t *stream, const pb_field_t *field, void **arg
     return job_add_event(t->job, &e) || out_of_memory(t->job);
 }
 
-/* A string that is copied into `capacity` bytes and cut there. */
+/* A string that is copied into `capacity` bytes; one that is longer is cut between characters. */
 typedef struct text {
+    const char *field;
     char *bytes;
     size_t capacity;
+    grpc_error *error;
 } text;
+
+/* Terminates the `kept` bytes that were read, if they are such a string. */
+static bool check_text(const text *t, size_t kept, bool cut)
+{
+    const size_t whole = utf8_prefix((const uint8_t *)t->bytes, kept);
+    if (cut ? whole + UTF8_LONGEST <= kept : whole < kept) {
+        grpc_fail(t->error, GRPC_INVALID_ARGUMENT, "%s: not UTF-8 at byte %zu", t->field, whole);
+        return false;
+    }
+    t->bytes[whole] = '\0';
+    if (strlen(t->bytes) < whole) {
+        grpc_fail(t->error, GRPC_INVALID_ARGUMENT, "%s: a NUL at byte %zu", t->field,
+                  strlen(t->bytes));
+        return false;
+    }
+    return true;
+}
 
 static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **argument)
 {
     (void)field;
     const text *t = *argument;
-    const size_t kept = stream->bytes_left < t->capacity ? stream->bytes_left : t->capacity - 1;
-    if (!pb_read(stream, (pb_byte_t *)t->bytes, kept))
-        return false;
-    t->bytes[kept] = '\0';
-    return pb_read(stream, NULL, stream->bytes_left);
+    const bool cut = stream->bytes_left >= t->capacity;
+    const size_t kept = cut ? t->capacity - 1 : stream->bytes_left;
+    return pb_read(stream, (pb_byte_t *)t->bytes, kept) && check_text(t, kept, cut) &&
+           pb_read(stream, NULL, stream->bytes_left);
 }
 
 /* Decodes a message. On failure the error says what a callback said, or else that the message is malformed. */
@@ -100,7 +119,12 @@ bool decode_score(const uint8_t *message, size_t bytes, const request_limits *li
 {
     target items = {.job = j, .field = "item_ids", .limit = limits->max_candidates};
     target events = {.job = j, .field = "events", .limit = limits->max_events};
-    text model = {.bytes = j->model, .capacity = sizeof j->model};
+    text model = {
+        .field = "model",
+        .bytes = j->model,
+        .capacity = sizeof j->model,
+        .error = &j->error,
+    };
     vql_v1_ScoreRequest request = {
         .item_ids = {.funcs.decode = read_items, .arg = &items},
         .model = {.funcs.decode = read_text, .arg = &model},
@@ -153,7 +177,12 @@ bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *l
 bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SERVICE_BYTES],
                    grpc_error *error)
 {
-    text name = {.bytes = service, .capacity = HEALTH_SERVICE_BYTES};
+    text name = {
+        .field = "service",
+        .bytes = service,
+        .capacity = HEALTH_SERVICE_BYTES,
+        .error = error,
+    };
     service[0] = '\0';
     grpc_health_v1_HealthCheckRequest request = {
         .service = {.funcs.decode = read_text, .arg = &name},

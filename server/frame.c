@@ -6,8 +6,8 @@ frame_prefix frame_parse(const uint8_t *bytes, size_t count, uint32_t max_length
     if (count < FRAME_PREFIX_BYTES)
         return prefix;
     prefix.flag = bytes[0];
-    prefix.length = (uint32_t)bytes[1] << 24 | (uint32_t)bytes[2] << 16 |
-                    (uint32_t)bytes[3] << 8 | (uint32_t)bytes[4];
+    prefix.length = (uint32_t)bytes[1] << 24 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 8 |
+                    (uint32_t)bytes[4];
     if (prefix.flag > 1)
         prefix.result = FRAME_BAD_FLAG;
     else if (prefix.flag == 1)

@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* clang-format off */
 #define GRPC_STATUSES(X)                                                                           \
     X(0, OK) X(1, CANCELLED) X(2, UNKNOWN) X(3, INVALID_ARGUMENT) X(4, DEADLINE_EXCEEDED)          \
     X(5, NOT_FOUND) X(6, ALREADY_EXISTS) X(7, PERMISSION_DENIED) X(8, RESOURCE_EXHAUSTED)          \
     X(9, FAILED_PRECONDITION) X(10, ABORTED) X(11, OUT_OF_RANGE) X(12, UNIMPLEMENTED)              \
     X(13, INTERNAL) X(14, UNAVAILABLE) X(15, DATA_LOSS) X(16, UNAUTHENTICATED)
+/* clang-format on */
 
 typedef enum grpc_status {
 #define GRPC_STATUS_ENUM(number, name) GRPC_##name = number,

@@ -19,11 +19,11 @@ enum {
 
 /* Values are terminated and cut off at their array's end; the lengths are those received. */
 typedef struct request {
-    bool post;               /* :method is POST */
-    bool grpc;               /* content-type is gRPC's */
-    bool timed;              /* there is a grpc-timeout */
-    size_t header_bytes;     /* as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113 §6.5.2) */
-    size_t path_length;      /* 0: there was none */
+    bool post;           /* :method is POST */
+    bool grpc;           /* content-type is gRPC's */
+    bool timed;          /* there is a grpc-timeout */
+    size_t header_bytes; /* as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113 §6.5.2) */
+    size_t path_length;  /* 0: there was none */
     size_t timeout_length;
     char path[REQUEST_PATH_BYTES];
     char timeout[REQUEST_TIMEOUT_BYTES];

@@ -5,9 +5,9 @@
 #include <string.h>
 
 enum {
-    MAX_FIELDS = 6,           /* the two of the head and the four of the trailers */
-    MESSAGE_BYTES = 1024,     /* of an encoded grpc-message; what is beyond is cut off */
-    NUMBER_BYTES = 24,        /* a 64-bit number in decimals */
+    MAX_FIELDS = 6,       /* the two of the head and the four of the trailers */
+    MESSAGE_BYTES = 1024, /* of an encoded grpc-message; what is beyond is cut off */
+    NUMBER_BYTES = 24,    /* a 64-bit number in decimals */
 };
 
 /* A header block under construction, with the texts that its fields point into. */

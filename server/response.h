@@ -20,8 +20,8 @@
 typedef struct response_status {
     grpc_status code;
     const char *message;
-    int64_t pushback_ms;       /* grpc-retry-pushback-ms (gRFC A6); -1: none */
-    bool identity_only;        /* adds grpc-accept-encoding: identity */
+    int64_t pushback_ms; /* grpc-retry-pushback-ms (gRFC A6); -1: none */
+    bool identity_only;  /* adds grpc-accept-encoding: identity */
 } response_status;
 
 /* The head of an answer whose messages `body` provides. */

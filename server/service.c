@@ -180,6 +180,35 @@ static void send_answers(service *s, exchange *x)
         call_resume(x->call);
 }
 
+/* A job for the exchange, behind those under way. NULL: there are too many, and the call is over. */
+static job *add_job(service *s, exchange *x)
+{
+    job *j = job_take(&s->jobs);
+    if (!j) {
+        finish_unavailable(x, "the server is overloaded: too many requests are under way");
+        return NULL;
+    }
+    j->exchange = x;
+    j->origin = s->origin;
+    j->deadline_ns = call_deadline(x->call);
+    *x->last = j;
+    x->last = &j->next_in_exchange;
+    x->jobs++;
+    return j;
+}
+
+/*
+ * A job's request is refused, as its error says: it counts as answered, and those behind it are not
+ * looked at. The exchange may be gone afterwards.
+ */
+static void refuse_job(service *s, exchange *x, job *j)
+{
+    j->done = true;
+    x->broken = true;
+    call_hold(x->call);
+    send_answers(s, x);
+}
+
 /* Decodes and validates a request and sends it on its way. False: the job's error says why not. */
 static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, size_t bytes)
 {
@@ -200,28 +229,15 @@ static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, si
     return true;
 }
 
-/* Starts a job for a request. A request that is refused becomes an answered job, behind those before it. */
 static void start_job(service *s, exchange *x, const uint8_t *message, size_t bytes)
 {
-    job *j = job_take(&s->jobs);
-    if (!j) {
-        finish_unavailable(x, "the server is overloaded: too many requests are under way");
+    job *j = add_job(s, x);
+    if (!j)
         return;
-    }
-    j->exchange = x;
-    j->origin = s->origin;
-    j->deadline_ns = call_deadline(x->call);
-    *x->last = j;
-    x->last = &j->next_in_exchange;
-    x->jobs++;
-    if (!dispatch(s, x, j, message, bytes)) {
-        j->done = true;
-        x->broken = true;
+    if (!dispatch(s, x, j, message, bytes))
+        refuse_job(s, x, j);
+    else if (x->jobs >= LIMIT_STREAM_JOBS)
         call_hold(x->call);
-        send_answers(s, x);
-    } else if (x->jobs >= LIMIT_STREAM_JOBS) {
-        call_hold(x->call);
-    }
 }
 
 static void on_message(void *context, call *c, const uint8_t *message, size_t bytes)
@@ -240,6 +256,22 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
         x->method->answer(s, x, message, bytes);
     else
         start_job(s, x, message, bytes);
+}
+
+/* The session's refusal waits its turn like any other. */
+static void on_refused(void *context, call *c, const grpc_error *error)
+{
+    service *s = ((peer *)context)->service;
+    exchange *x = call_data(c);
+    if (!x->method->streaming) {
+        finish(x, error);
+        return;
+    }
+    job *j = add_job(s, x);
+    if (!j)
+        return;
+    j->error = *error;
+    refuse_job(s, x, j);
 }
 
 static void on_half_close(void *context, call *c)
@@ -265,6 +297,7 @@ static void on_cancel(void *context, call *c)
 const session_handler service_handler = {
     .on_call = on_call,
     .on_message = on_message,
+    .on_refused = on_refused,
     .on_half_close = on_half_close,
     .on_cancel = on_cancel,
 };

@@ -247,6 +247,7 @@ session *session_new(const session_options *options, const session_handler *hand
     s->handler = *handler;
     s->context = context;
     s->due_ns = UINT64_MAX;
+    stray_reset_init(&s->stray_reset);
     TAILQ_INIT(&s->calls);
     TAILQ_INIT(&s->ready);
     if (start_http2(s) != 0) {
@@ -260,20 +261,23 @@ void session_free(session *s)
 {
     if (!s)
         return;
-    call *c;
-    TAILQ_FOREACH(c, &s->calls, in_session)
+    for (call *c = TAILQ_FIRST(&s->calls); c; c = TAILQ_NEXT(c, in_session))
         call_cancel(c);
     nghttp2_session_del(s->h2);
-    while ((c = TAILQ_FIRST(&s->calls)) != NULL)
-        call_free(c);
+    while (!TAILQ_EMPTY(&s->calls))
+        call_free(TAILQ_FIRST(&s->calls));
     free(s);
 }
 
 bool session_feed(session *s, uint64_t now_ns, const uint8_t *bytes, size_t count)
 {
     session_tick(s, now_ns);
-    if (!s->broken && count > 0) {
-        const ssize_t result = nghttp2_session_mem_recv(s->h2, bytes, count);
+    byte_run input = {bytes, count};
+    while (!s->broken && input.count > 0) {
+        const byte_run run = stray_reset_next(&s->stray_reset, &input);
+        if (run.count == 0)
+            continue;
+        const ssize_t result = nghttp2_session_mem_recv(s->h2, run.bytes, run.count);
         session_check(s, result < 0 ? (int)result : 0);
     }
     return !s->broken;
@@ -294,9 +298,8 @@ static bool fill_goaway(session *s)
 static bool fill_pending(session *s)
 {
     while (s->pending_bytes == 0) {
-        call *c;
-        while ((c = TAILQ_FIRST(&s->ready)) != NULL)
-            call_pump(c);
+        while (!TAILQ_EMPTY(&s->ready))
+            call_pump(TAILQ_FIRST(&s->ready));
         if (s->broken)
             return fill_goaway(s);
         const ssize_t result = nghttp2_session_mem_send(s->h2, &s->pending);
@@ -335,8 +338,7 @@ void session_tick(session *s, uint64_t now_ns)
     if (now_ns < s->due_ns)
         return;
     s->due_ns = UINT64_MAX;
-    call *c;
-    TAILQ_FOREACH(c, &s->calls, in_session) {
+    for (call *c = TAILQ_FIRST(&s->calls); c; c = TAILQ_NEXT(c, in_session)) {
         if (c->deadline_ns <= now_ns)
             call_expire(c);
         if (c->deadline_ns < s->due_ns)

@@ -9,10 +9,10 @@
  *
  * A call is one HTTP/2 stream. It begins with on_call and ends in exactly one of two ways: the
  * handler calls call_finish, or the session calls on_cancel. After either, the handler must not
- * touch the call again. on_cancel is never called inside call_send, call_hold or call_resume;
- * on_message and on_half_close are called inside call_resume, and session_feed, session_drain and
- * session_tick call any of the four. A handler may use any call in any callback, but not the
- * session_ functions.
+ * touch the call again. call_resume may call on_message and on_half_close, session_feed and
+ * session_drain any of the five, session_tick on_cancel; call_send, call_finish and call_hold call
+ * none. A handler may use any open call in any callback, but may not feed, drain, tick or free the
+ * session there.
  *
  * Memory is bounded: options.max_streams calls, each with at most one message of
  * options.max_message_bytes being put together, one stream window of unread input, and answers of
@@ -43,13 +43,19 @@ typedef struct session_handler {
     /* A whole request message, valid during the callback. The handler may finish the call. */
     void (*on_message)(void *context, call *c, const uint8_t *message, size_t bytes);
 
+    /*
+     * The next message cannot be delivered: it is too long, compressed or malformed, or the stream
+     * ends inside it. No more messages come; the handler finishes the call with the error, now or
+     * when the answers that it still owes have left. error is valid during the callback.
+     */
+    void (*on_refused)(void *context, call *c, const grpc_error *error);
+
     /* The client will send no more messages: all that it sent have been delivered. */
     void (*on_half_close)(void *context, call *c);
 
     /*
      * The call is over without the handler's doing: the client cancelled it, the connection is
-     * lost, its deadline has passed or it broke the protocol. The call is invalid when this
-     * returns.
+     * lost, its deadline has passed or memory has run out. The call is invalid when this returns.
      */
     void (*on_cancel)(void *context, call *c);
 } session_handler;

@@ -186,9 +186,14 @@ static void run_get(shard *s, job *j)
     j->event_count = store_read(s->store, j->user_id, j->first_event_sequence, j->events, count);
 }
 
-/* Folds a copy of the cache with the request's own events appended. False: no memory. */
+/*
+ * Folds a copy of the cache with the request's own events appended, as far as their ids are new.
+ * False: no memory.
+ */
 static bool begin_with_events(shard *s, job *j, const vql_cache *cache)
 {
+    if (!store_drop_applied(s->store, j->user_id, j->events, &j->event_count))
+        return false;
     vql_cache *extended;
     const vql_code code = cache ? vql_cache_clone(cache, &extended)
                                 : vql_cache_new(s->models->catalog, NULL, &extended);

@@ -19,6 +19,7 @@ typedef struct store store;
 
 typedef struct store_operations {
     bool (*append)(store *s, uint64_t user_id, event *events, size_t *count, uint64_t *sequence);
+    bool (*drop_applied)(store *s, uint64_t user_id, event *events, size_t *count);
     history_info (*info)(store *s, uint64_t user_id);
     size_t (*read)(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max);
     uint64_t (*erase)(store *s, uint64_t user_id);
@@ -42,6 +43,15 @@ store *store_memory_open(void);
 static inline bool store_append(store *s, uint64_t user_id, event *events, size_t *count, uint64_t *sequence)
 {
     return s->operations->append(s, user_id, events, count, sequence);
+}
+
+/*
+ * Takes out of the array what store_append would take out, and appends nothing. False: no memory;
+ * the array is as it was.
+ */
+static inline bool store_drop_applied(store *s, uint64_t user_id, event *events, size_t *count)
+{
+    return s->operations->drop_applied(s, user_id, events, count);
 }
 
 /* What is known of a user; zeros when there is no history. */

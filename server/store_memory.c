@@ -72,7 +72,42 @@ static void push(history *h, const event *e)
     h->events[h->count++] = *e;
 }
 
-static bool memory_append(store *s, uint64_t user_id, event *events, size_t *count, uint64_t *sequence)
+/*
+ * Takes out events whose id is in `applied`, or came before in the array; `seen` has room for the
+ * ids. The two may be one map.
+ */
+static size_t drop_repeated(const id_map *applied, id_map *seen, event *events, size_t count)
+{
+    size_t fresh = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t id = events[i].id;
+        if (id != 0) {
+            if (id_map_get(applied, id) || id_map_get(seen, id))
+                continue;
+            id_map_put(seen, id, seen);
+        }
+        events[fresh++] = events[i];
+    }
+    return fresh;
+}
+
+static bool memory_drop_applied(store *s, uint64_t user_id, event *events, size_t *count)
+{
+    const history *h = id_map_get(&((memory_store *)s)->users, user_id);
+    const id_map none = {0};
+    id_map seen = {0};
+    const size_t ids = count_ids(events, *count);
+    if (ids == 0)
+        return true;
+    if (!id_map_reserve(&seen, ids))
+        return false;
+    *count = drop_repeated(h ? &h->applied : &none, &seen, events, *count);
+    id_map_clear(&seen);
+    return true;
+}
+
+static bool memory_append(store *s, uint64_t user_id, event *events, size_t *count,
+                          uint64_t *sequence)
 {
     memory_store *m = (memory_store *)s;
     history *h = find_or_make(m, user_id);
@@ -81,18 +116,9 @@ static bool memory_append(store *s, uint64_t user_id, event *events, size_t *cou
     const size_t ids = count_ids(events, *count);
     if (ids > 0 && !id_map_reserve(&h->applied, ids))
         return false;
-
-    size_t fresh = 0;
-    for (size_t i = 0; i < *count; i++) {
-        if (events[i].id != 0) {
-            if (id_map_get(&h->applied, events[i].id))
-                continue;
-            id_map_put(&h->applied, events[i].id, h);
-        }
+    *count = drop_repeated(&h->applied, &h->applied, events, *count);
+    for (size_t i = 0; i < *count; i++)
         push(h, &events[i]);
-        events[fresh++] = events[i];
-    }
-    *count = fresh;
     *sequence = h->count;
     return true;
 }
@@ -144,6 +170,7 @@ static void memory_close(store *s)
 
 static const store_operations memory_operations = {
     .append = memory_append,
+    .drop_applied = memory_drop_applied,
     .info = memory_info,
     .read = memory_read,
     .erase = memory_erase,

@@ -158,26 +158,23 @@ void h2_client_free(h2_client *client)
     free(client);
 }
 
-int32_t h2_client_open(h2_client *client, const char *const *fields, bool end)
+int32_t h2_client_open(h2_client *client, const h2_header *fields)
 {
     nghttp2_nv block[MAX_FIELDS];
     size_t count = 0;
-    for (; fields[2 * count]; count++) {
-        const char *name = fields[2 * count], *value = fields[2 * count + 1];
+    for (; fields[count].name; count++) {
         require(count < MAX_FIELDS);
         block[count] = (nghttp2_nv){
-            .name = (uint8_t *)(uintptr_t)name,
-            .value = (uint8_t *)(uintptr_t)value,
-            .namelen = strlen(name),
-            .valuelen = strlen(value),
+            .name = (uint8_t *)(uintptr_t)fields[count].name,
+            .value = (uint8_t *)(uintptr_t)fields[count].value,
+            .namelen = strlen(fields[count].name),
+            .valuelen = strlen(fields[count].value),
         };
     }
     stream *s = calloc(1, sizeof *s);
     require(s != NULL);
-    s->end = end;
     const nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
-    const int32_t id =
-        nghttp2_submit_request(client->h2, NULL, block, count, end ? NULL : &body, NULL);
+    const int32_t id = nghttp2_submit_request(client->h2, NULL, block, count, &body, NULL);
     require(id > 0 && id / 2 < MAX_STREAMS);
     client->streams[id / 2] = s;
     return id;
@@ -191,17 +188,13 @@ int32_t h2_client_call(h2_client *client, const char *path, const char *timeout)
 int32_t h2_client_call_with(h2_client *client, const char *path, const char *name,
                             const char *value)
 {
-    const char *const fields[] = {
-        ":method",      "POST",
-        ":scheme",      "http",
-        ":path",        path,
-        ":authority",   "localhost",
-        "content-type", "application/grpc",
-        "te",           "trailers",
-        name,           value,
-        NULL,
+    const h2_header fields[] = {
+        {":method", "POST"}, {":scheme", "http"},
+        {":path", path},     {":authority", "localhost"},
+        {"te", "trailers"},  {"content-type", "application/grpc"},
+        {name, value},       {NULL, NULL},
     };
-    return h2_client_open(client, fields, false);
+    return h2_client_open(client, fields);
 }
 
 void h2_client_send(h2_client *client, int32_t stream_id, const void *bytes, size_t count, bool end)

@@ -25,9 +25,9 @@ typedef struct h2_answer {
     char trailers[2048]; /* the block with END_STREAM, which may be the first */
     uint8_t *body;
     size_t body_bytes;
-    unsigned blocks;     /* HEADERS received */
-    bool ended;          /* END_STREAM was received */
-    bool reset;          /* RST_STREAM was received, with reset_code */
+    unsigned blocks; /* HEADERS received */
+    bool ended;      /* END_STREAM was received */
+    bool reset;      /* RST_STREAM was received, with reset_code */
     uint32_t reset_code;
     bool closed;
 } h2_answer;
@@ -35,11 +35,12 @@ typedef struct h2_answer {
 h2_client *h2_client_new(const h2_client_options *options);
 void h2_client_free(h2_client *client);
 
-/*
- * Opens a stream with exactly these fields: names and values in turn, closed by NULL. end: nothing
- * will follow.
- */
-int32_t h2_client_open(h2_client *client, const char *const *fields, bool end);
+typedef struct h2_header {
+    const char *name, *value;
+} h2_header;
+
+/* Opens a stream with exactly these fields, closed by a NULL name. */
+int32_t h2_client_open(h2_client *client, const h2_header *fields);
 
 /* Opens a stream for a gRPC call of path; a timeout of NULL sends none. */
 int32_t h2_client_call(h2_client *client, const char *path, const char *timeout);

@@ -7,8 +7,8 @@
 typedef enum behaviour { UNARY, STREAM, EARLY, REFUSE, LARGE, HOLD, SILENT, BEHAVIOURS } behaviour;
 
 static const char *const paths[BEHAVIOURS] = {
-    [UNARY] = "/test/Unary", [STREAM] = "/test/Stream", [EARLY] = "/test/Early",
-    [REFUSE] = "/test/Refuse", [LARGE] = "/test/Large", [HOLD] = "/test/Hold",
+    [UNARY] = "/test/Unary",   [STREAM] = "/test/Stream", [EARLY] = "/test/Early",
+    [REFUSE] = "/test/Refuse", [LARGE] = "/test/Large",   [HOLD] = "/test/Hold",
     [SILENT] = "/test/Silent",
 };
 
@@ -129,6 +129,13 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
     }
 }
 
+static void on_refused(void *context, call *c, const grpc_error *error)
+{
+    session_rig *rig = context;
+    rig->refused++;
+    finish(rig, c, error->status, error->message, error->pushback_ms);
+}
+
 static void on_half_close(void *context, call *c)
 {
     session_rig *rig = context;
@@ -152,6 +159,7 @@ static void on_cancel(void *context, call *c)
 const session_handler rig_handler = {
     .on_call = on_call,
     .on_message = on_message,
+    .on_refused = on_refused,
     .on_half_close = on_half_close,
     .on_cancel = on_cancel,
 };

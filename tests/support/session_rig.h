@@ -25,7 +25,7 @@ typedef struct session_rig {
     uint64_t now_ns; /* given to session_feed */
 
     /* What the handler was told; a call that has ended counts as one of the last two. */
-    unsigned begun, messages, half_closed, finished, cancelled;
+    unsigned begun, messages, refused, half_closed, finished, cancelled;
     size_t message_bytes; /* of all messages */
     call *latest;         /* the call begun last; NULL when that has ended */
 } session_rig;

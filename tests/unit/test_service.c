@@ -225,6 +225,45 @@ START_TEST(a_refused_request_ends_the_stream)
 }
 END_TEST
 
+/* A message that the session itself refuses waits its turn too. */
+START_TEST(a_message_too_long_ends_the_stream)
+{
+    static const uint8_t large[5000];
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    send_append(stream, 1, 0, false);
+    h2_client_message(client, stream, large, sizeof large, false);
+    send_append(stream, 2, 0, true);
+    exchange_bytes();
+    ck_assert_uint_eq(routed_count, 1);
+    ck_assert(!h2_client_answer(client, stream)->ended);
+    answer(0, 5);
+    exchange_bytes();
+    ck_assert_uint_eq(answered_sequence(stream, 0), 5);
+    check_status(stream, GRPC_RESOURCE_EXHAUSTED);
+
+    const int32_t unary = h2_client_call(client, "/vql.v1.History/Append", NULL);
+    h2_client_message(client, unary, large, sizeof large, true);
+    exchange_bytes();
+    check_status(unary, GRPC_RESOURCE_EXHAUSTED);
+}
+END_TEST
+
+/* gRPC's C core cancels streams that it never opened: the connection and its calls go on. */
+START_TEST(a_stray_reset_harms_nobody)
+{
+    static const uint8_t reset[] = {0, 0, 4, 3, 0, 0, 0, 0, 99, 0, 0, 0, 8};
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/Append", NULL);
+    send_append(stream, 7, 0, true);
+    exchange_bytes();
+    ck_assert(session_feed(server, 0, reset, sizeof reset));
+    answer(0, 11);
+    exchange_bytes();
+    ck_assert_uint_eq(answered_sequence(stream, 0), 11);
+    check_status(stream, GRPC_OK);
+    ck_assert_uint_eq(h2_client_goaways(client).count, 0);
+}
+END_TEST
+
 START_TEST(a_full_mailbox_is_unavailable_with_pushback)
 {
     route_full = true;
@@ -389,6 +428,8 @@ int main(void)
     tcase_add_test(test, a_stream_keeps_its_order);
     tcase_add_test(test, a_stream_is_held);
     tcase_add_test(test, a_refused_request_ends_the_stream);
+    tcase_add_test(test, a_message_too_long_ends_the_stream);
+    tcase_add_test(test, a_stray_reset_harms_nobody);
     tcase_add_test(test, a_full_mailbox_is_unavailable_with_pushback);
     tcase_add_test(test, a_cancelled_call_cancels_its_jobs);
     tcase_add_test(test, unary_methods_take_one_request);

@@ -81,6 +81,26 @@ START_TEST(applies_an_id_once)
 }
 END_TEST
 
+/* What an append would leave out can be asked for without one. */
+START_TEST(drops_what_was_applied)
+{
+    event events[] = {make_event(1, 77, 1)};
+    size_t count = 1;
+    uint64_t sequence;
+    ck_assert(store_append(s, 5, events, &count, &sequence));
+    for (uint64_t user = 5; user <= 6; user++) {
+        event asked[] = {make_event(2, 77, 1), make_event(3, 0, 1), make_event(4, 78, 1),
+                         make_event(5, 78, 1)};
+        count = 4;
+        ck_assert(store_drop_applied(s, user, asked, &count));
+        ck_assert_uint_eq(count, user == 5 ? 2 : 3);
+        ck_assert_uint_eq(asked[count - 1].item_id, 4);
+    }
+    ck_assert_uint_eq(store_info(s, 5).sequence, 1);
+    ck_assert_uint_eq(store_info(s, 6).sequence, 0);
+}
+END_TEST
+
 START_TEST(erases_everything)
 {
     event events[] = {make_event(1, 77, 1), make_event(2, 0, 2)};
@@ -104,6 +124,7 @@ int main(void)
     tcase_add_test(test, a_user_without_history_is_zeros);
     tcase_add_test(test, numbers_events_from_one);
     tcase_add_test(test, applies_an_id_once);
+    tcase_add_test(test, drops_what_was_applied);
     tcase_add_test(test, erases_everything);
     suite_add_tcase(suite, test);
     return check_main(suite);

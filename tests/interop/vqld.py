@@ -1,0 +1,74 @@
+"""A vqld process under test: started on a free port, stopped by SIGTERM."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+MAX_CANDIDATES = 10_000
+MAX_EVENTS = 10_000
+MAX_MESSAGE_BYTES = 4 << 20
+MAX_FUTURE_MS = 24 * 3600 * 1000
+DRAIN_MS = 1000
+
+START_S = 60
+STOP_S = 60
+
+
+class Vqld:
+    """Starts vqld and waits until it serves; a context manager that leaves no process behind."""
+
+    def __init__(self, program, model, threads):
+        self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
+        folder = pathlib.Path(self._folder.name)
+        self._log = folder / "log"
+        port_file = folder / "address"
+        command = [
+            program, "--model", model, "--listen", "127.0.0.1:0", "--port-file", port_file,
+            "--threads", threads, "--store", "memory", "--log-level", "info",
+            "--max-candidates", MAX_CANDIDATES, "--max-events", MAX_EVENTS,
+            "--max-message-bytes", MAX_MESSAGE_BYTES, "--max-future-ms", MAX_FUTURE_MS,
+            "--drain-ms", DRAIN_MS,
+        ]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("VQL_")}
+        with open(self._log, "wb") as log:
+            self._process = subprocess.Popen(
+                [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT)
+        try:
+            self.address = self._wait_for_address(port_file)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _wait_for_address(self, port_file):
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            if port_file.exists():
+                return port_file.read_text().strip()
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise RuntimeError(f"vqld does not serve (exit code {self._process.poll()}):\n{self.log()}")
+
+    def terminate(self):
+        """Asks the server to stop, without waiting for it."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self):
+        """Waits until the server has stopped; its exit code."""
+        return self._process.wait(STOP_S)
+
+    def log(self):
+        return self._log.read_text(errors="replace")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
