@@ -1,8 +1,8 @@
 /*
  * What a catalog is made of, for the files of core/ alone.
  */
-#ifndef VQL_CATALOG_DATA_H
-#define VQL_CATALOG_DATA_H
+#ifndef VQL_CORE_CATALOG_DATA_H
+#define VQL_CORE_CATALOG_DATA_H
 
 #include "vql/catalog.h"
 

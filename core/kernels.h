@@ -3,8 +3,8 @@
  * set, the scalar one the reference that the others are compared with. Shapes are the caller's
  * duty; nothing may alias unless said.
  */
-#ifndef VQL_KERNELS_H
-#define VQL_KERNELS_H
+#ifndef VQL_CORE_KERNELS_H
+#define VQL_CORE_KERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  * What a model is made of, for the files of core/ alone. All matrices are row-major float32,
  * whatever the file held.
  */
-#ifndef VQL_MODEL_DATA_H
-#define VQL_MODEL_DATA_H
+#ifndef VQL_CORE_MODEL_DATA_H
+#define VQL_CORE_MODEL_DATA_H
 
 #include "vql/model.h"
 

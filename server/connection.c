@@ -21,7 +21,10 @@ struct connection {
     uint64_t timer_due; /* UINT64_MAX: not running */
     int open_handles;
 
-    /* What the socket did not take at once; NULL: no write is under way, and the session may be drained. */
+    /*
+     * What the socket did not take at once; NULL: no write is under way, and the session may be
+     * drained.
+     */
     uint8_t *unwritten;
     uv_write_t write;
 };
@@ -70,7 +73,10 @@ static void on_handle_closed(uv_handle_t *handle)
     free(c);
 }
 
-/* Ends the connection: its calls are cancelled now, its memory goes when the loop has closed the handles. */
+/*
+ * Ends the connection: its calls are cancelled now, its memory goes when the loop has closed the
+ * handles.
+ */
 static void close_connection(connection *c)
 {
     if (c->closing)

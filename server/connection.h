@@ -1,6 +1,7 @@
 /*
- * A connection: a socket on a thread's loop and the session that speaks for it. Bytes read are fed to the session at once;
- * bytes to write are collected and written once a turn of the loop (connections_flush).
+ * A connection: a socket on a thread's loop and the session that speaks for it. Bytes read are fed
+ * to the session at once; bytes to write are collected and written once a turn of the loop
+ * (connections_flush).
  */
 #ifndef VQL_SERVER_CONNECTION_H
 #define VQL_SERVER_CONNECTION_H
@@ -24,8 +25,8 @@ typedef struct connections {
 
     /* Zeros at first. */
     uint32_t count;
-    connection *all;   /* every open one */
-    connection *dirty; /* those with something to write */
+    connection *all;       /* every open one */
+    connection *dirty;     /* those with something to write */
     uint8_t *read_buffer;  /* [LIMIT_READ_BYTES] */
     uint8_t *write_buffer; /* [LIMIT_WRITE_BYTES] */
 } connections;
@@ -33,7 +34,10 @@ typedef struct connections {
 /* Allocates the buffers. False: no memory. */
 bool connections_init(connections *all);
 
-/* Accepts a connection from a listening socket; beyond max_count, or without memory, it is closed at once. */
+/*
+ * Accepts a connection from a listening socket; beyond max_count, or without memory, it is closed
+ * at once.
+ */
 void connections_accept(connections *all, uv_stream_t *listener);
 
 /* Writes what sessions have to say. */

@@ -102,7 +102,10 @@ static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **argu
            pb_read(stream, NULL, stream->bytes_left);
 }
 
-/* Decodes a message. On failure the error says what a callback said, or else that the message is malformed. */
+/*
+ * Decodes a message. On failure the error says what a callback said, or else that the message is
+ * malformed.
+ */
 static bool decode(const uint8_t *message, size_t bytes, const pb_msgdesc_t *type, void *out,
                    const char *name, grpc_error *error)
 {

@@ -1,9 +1,9 @@
 /*
- * Decoding of request messages by nanopb into jobs. Nothing is allocated beyond the limits: an array's element that is one
- * too many ends the decoding.
+ * Decoding of request messages by nanopb into jobs. Nothing is allocated beyond the limits: an
+ * array's element that is one too many ends the decoding.
  *
- * Each function returns true, or false with the job's error set: INVALID_ARGUMENT for what is no such message,
- * RESOURCE_EXHAUSTED for more elements than the limit (named), or for no memory.
+ * Each function returns true, or false with the job's error set: INVALID_ARGUMENT for what is no
+ * such message, RESOURCE_EXHAUSTED for more elements than the limit (named), or for no memory.
  */
 #ifndef VQL_SERVER_DECODE_H
 #define VQL_SERVER_DECODE_H
@@ -30,6 +30,7 @@ bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *l
 enum { HEALTH_SERVICE_BYTES = 128 }; /* longer service names are unknown anyhow, and cut */
 
 /* grpc.health.v1.HealthCheckRequest: service is set to the name asked for, terminated. */
-bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SERVICE_BYTES], grpc_error *error);
+bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SERVICE_BYTES],
+                   grpc_error *error);
 
 #endif

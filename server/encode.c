@@ -9,7 +9,8 @@
 #include "vql/v1/models.pb.h"
 #include "vql/v1/scoring.pb.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "scores are written as they lie in memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "scores are written as they lie in memory");
 
 /* What the callbacks write from. */
 typedef struct source {

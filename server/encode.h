@@ -11,7 +11,10 @@
 #include "job.h"
 #include "registry.h"
 
-/* An encoded message. One buffer serves many messages and grows to the largest; zeros are an empty one. */
+/*
+ * An encoded message. One buffer serves many messages and grows to the largest; zeros are an empty
+ * one.
+ */
 typedef struct message_buffer {
     uint8_t *bytes;
     size_t count, capacity;

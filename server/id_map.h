@@ -1,6 +1,7 @@
 /*
- * A hash table from 64-bit ids to pointers: users by id, applied event ids. Open addressing with linear probing, at most
- * three quarters full, entries removed by moving later ones back, so that lookups never pass tombstones.
+ * A hash table from 64-bit ids to pointers: users by id, applied event ids. Open addressing with
+ * linear probing, at most three quarters full, entries removed by moving later ones back, so that
+ * lookups never pass tombstones.
  */
 #ifndef VQL_SERVER_ID_MAP_H
 #define VQL_SERVER_ID_MAP_H
@@ -26,10 +27,14 @@ uint64_t id_hash(uint64_t id);
 /* The value of an id; NULL: there is none. */
 void *id_map_get(const id_map *map, uint64_t id);
 
-/* Makes sure that `extra` more entries can be put without failing. False: no memory, or too many. */
+/*
+ * Makes sure that `extra` more entries can be put without failing. False: no memory, or too many.
+ */
 bool id_map_reserve(id_map *map, size_t extra);
 
-/* Adds an id that is not in the map, with a value that is not NULL. Room must have been reserved. */
+/*
+ * Adds an id that is not in the map, with a value that is not NULL. Room must have been reserved.
+ */
 void id_map_put(id_map *map, uint64_t id, void *value);
 
 /* Removes an id and returns its value; NULL: there was none. */

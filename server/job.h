@@ -1,8 +1,9 @@
 /*
  * A job: one decoded request on its way to its user's shard and back with its answer.
  *
- * The thread that received the request makes the job, validates it and sizes its arrays; the shard's thread fills in the
- * answer; then it is the first thread's again. Only `cancelled` is ever touched by both at once.
+ * The thread that received the request makes the job, validates it and sizes its arrays; the
+ * shard's thread fills in the answer; then it is the first thread's again. Only `cancelled` is ever
+ * touched by both at once.
  */
 #ifndef VQL_SERVER_JOB_H
 #define VQL_SERVER_JOB_H
@@ -16,7 +17,12 @@
 #include "grpc.h"
 #include "vql/model.h"
 
-typedef enum operation { OPERATION_SCORE, OPERATION_APPEND, OPERATION_GET, OPERATION_DELETE } operation;
+typedef enum operation {
+    OPERATION_SCORE,
+    OPERATION_APPEND,
+    OPERATION_GET,
+    OPERATION_DELETE
+} operation;
 
 /* What a store knows of one user. */
 typedef struct history_info {
@@ -27,10 +33,17 @@ typedef struct history_info {
 } history_info;
 
 /* What was certain of an append when it was answered; the numbers are vql.v1.Durability's. */
-typedef enum durability { DURABILITY_MEMORY = 1, DURABILITY_ASYNC = 2, DURABILITY_SYNC = 3 } durability;
+typedef enum durability {
+    DURABILITY_MEMORY = 1,
+    DURABILITY_ASYNC = 2,
+    DURABILITY_SYNC = 3
+} durability;
 
 typedef struct job {
-    /* Where it is: a queue's link, the thread that it came from, the exchange that waits for it (NULL: nobody does). */
+    /*
+     * Where it is: a queue's link, the thread that it came from, the exchange that waits for it
+     * (NULL: nobody does).
+     */
     struct job *next_queued;
     struct job *next_in_exchange;
     struct exchange *exchange;
@@ -47,7 +60,8 @@ typedef struct job {
     char model[VQL_MAX_NAME_BYTES + 1];
     uint64_t *item_ids; /* [item_count], the candidates */
     size_t item_count, item_capacity;
-    event *events; /* [event_count]: of the request; for OPERATION_GET, of the answer, newest last */
+    event
+        *events; /* [event_count]: of the request; for OPERATION_GET, of the answer, newest last */
     size_t event_count, event_capacity;
     uint32_t max_events;
     uint64_t before_sequence;
@@ -59,7 +73,7 @@ typedef struct job {
     size_t scored; /* candidates done so far */
     uint32_t unknown_items;
     bool unknown_user;
-    uint64_t sequence; /* the user's; for OPERATION_GET that of the history */
+    uint64_t sequence;             /* the user's; for OPERATION_GET that of the history */
     uint64_t first_event_sequence; /* OPERATION_GET: of events[0] */
     uint32_t appended, duplicates;
     durability durability;

@@ -1,20 +1,28 @@
 /*
- * Every bound of the server that is not an option (server/config.c has those), each with what it follows from.
+ * Every bound of the server that is not an option (server/config.c has those), each with what it
+ * follows from.
  */
 #ifndef VQL_SERVER_LIMIT_H
 #define VQL_SERVER_LIMIT_H
 
 enum {
-    /* Requests that may wait in one thread's mailbox. A full one answers UNAVAILABLE. A power of two. */
+    /*
+     * Requests that may wait in one thread's mailbox. A full one answers UNAVAILABLE. A power of
+     * two.
+     */
     LIMIT_MAILBOX = 4096,
 
     /*
-     * Requests of one thread's connections that may be under way at once, wherever their users live. Answers come back
-     * through a mailbox of this size, which can therefore never be full. A power of two.
+     * Requests of one thread's connections that may be under way at once, wherever their users
+     * live. Answers come back through a mailbox of this size, which can therefore never be full. A
+     * power of two.
      */
     LIMIT_JOBS = 8192,
 
-    /* Requests of one stream that may be under way at once; the stream is held while there are more. */
+    /*
+     * Requests of one stream that may be under way at once; the stream is held while there are
+     * more.
+     */
     LIMIT_STREAM_JOBS = 32,
 
     /* Candidates scored between two looks at the deadline: well under a millisecond. */
@@ -26,7 +34,10 @@ enum {
     /* Events read from the store at a time when a cache is rebuilt. */
     LIMIT_REBUILD_CHUNK = 1024,
 
-    /* Events in one answer of History.Get: with at most 44 bytes each they stay below a 4 MiB message. */
+    /*
+     * Events in one answer of History.Get: with at most 44 bytes each they stay below a 4 MiB
+     * message.
+     */
     LIMIT_GET_EVENTS = 50000,
 
     /* What an overloaded server asks a client to wait before it tries again, in milliseconds. */
@@ -39,15 +50,24 @@ enum {
     /* Connections that wait to be accepted. */
     LIMIT_BACKLOG = 511,
 
-    /* HTTP/2: the size of a request's headers, and the windows of a stream and of a connection (RFC 9113 §5.2). */
+    /*
+     * HTTP/2: the size of a request's headers, and the windows of a stream and of a connection (RFC
+     * 9113 §5.2).
+     */
     LIMIT_HEADER_BYTES = 16384,
     LIMIT_STREAM_WINDOW = 262144,
     LIMIT_CONNECTION_WINDOW = 1048576,
 
-    /* Answers that may wait in one stream for a client that reads slowly before its requests are held. */
+    /*
+     * Answers that may wait in one stream for a client that reads slowly before its requests are
+     * held.
+     */
     LIMIT_UNSENT_BYTES = 262144,
 
-    /* Arrays that a finished request keeps for the next one, in elements; larger ones are given back. */
+    /*
+     * Arrays that a finished request keeps for the next one, in elements; larger ones are given
+     * back.
+     */
     LIMIT_KEPT_ELEMENTS = 16384,
 
     /* The size of a model file that is read. */

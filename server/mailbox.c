@@ -3,7 +3,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* turn == position: may be written; turn == position + 1: may be read. Reading makes it position + capacity. */
+/*
+ * turn == position: may be written; turn == position + 1: may be read. Reading makes it position +
+ * capacity.
+ */
 typedef struct cell {
     atomic_size_t turn;
     job *content;

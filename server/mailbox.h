@@ -1,6 +1,7 @@
 /*
- * A mailbox: a bounded queue of jobs that any thread puts into and one thread takes from, without locks (D. Vyukov's
- * bounded queue: a ring whose cells carry the turn at which they may be written or read).
+ * A mailbox: a bounded queue of jobs that any thread puts into and one thread takes from, without
+ * locks (D. Vyukov's bounded queue: a ring whose cells carry the turn at which they may be written
+ * or read).
  */
 #ifndef VQL_SERVER_MAILBOX_H
 #define VQL_SERVER_MAILBOX_H

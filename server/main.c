@@ -24,8 +24,9 @@ static int run(const config *c)
         return EXIT_FAILURE;
     }
     const vql_shape *shape = vql_model_shape(models.model);
-    log_info("model loaded", log_str("model", registry_name(&models)), log_u64("items", shape->items),
-             log_u64("tasks", shape->tasks), log_u64("event_types", shape->event_types),
+    log_info("model loaded", log_str("model", registry_name(&models)),
+             log_u64("items", shape->items), log_u64("tasks", shape->tasks),
+             log_u64("event_types", shape->event_types),
              log_u64("bytes", vql_model_bytes(models.model) + vql_catalog_bytes(models.catalog)));
     const bool ok = c->check || server_run(c, &models);
     registry_unload(&models);

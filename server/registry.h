@@ -1,6 +1,6 @@
 /*
- * The model that the server scores with: the file, read and validated, and the catalog built from it. Never changes once
- * loaded, so that every thread reads it.
+ * The model that the server scores with: the file, read and validated, and the catalog built from
+ * it. Never changes once loaded, so that every thread reads it.
  */
 #ifndef VQL_SERVER_REGISTRY_H
 #define VQL_SERVER_REGISTRY_H
@@ -17,8 +17,8 @@ typedef struct registry {
 } registry;
 
 /*
- * Reads a model file and builds its catalog, whose table may take table_bytes. On failure *r is untouched and *error names
- * the file and what is wrong with it.
+ * Reads a model file and builds its catalog, whose table may take table_bytes. On failure *r is
+ * untouched and *error names the file and what is wrong with it.
  */
 vql_code registry_load(registry *r, const char *path, size_t table_bytes, vql_error *error);
 

@@ -40,7 +40,10 @@ static int64_t wall_clock_ms(void)
     return now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
-/* A bound socket; every worker has one on the same address, and the kernel spreads connections over them. */
+/*
+ * A bound socket; every worker has one on the same address, and the kernel spreads connections over
+ * them.
+ */
 static int bind_socket(const struct addrinfo *info)
 {
     const int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -69,13 +72,17 @@ static struct addrinfo *resolve(const char *listen)
     struct addrinfo *found = NULL;
     const int result = getaddrinfo(where.host[0] ? where.host : NULL, port, &hints, &found);
     if (result != 0) {
-        log_error("cannot resolve", log_str("listen", listen), log_str("error", gai_strerror(result)));
+        log_error("cannot resolve", log_str("listen", listen),
+                  log_str("error", gai_strerror(result)));
         return NULL;
     }
     return found;
 }
 
-/* Puts the port that the system chose for the first socket into the address, for the sockets after it. */
+/*
+ * Puts the port that the system chose for the first socket into the address, for the sockets after
+ * it.
+ */
 static bool keep_port(int fd, struct addrinfo *info)
 {
     return getsockname(fd, info->ai_addr, &info->ai_addrlen) == 0;
@@ -155,7 +162,10 @@ static bool make_worker(server *s, uint32_t index, uint32_t count, struct addrin
     return true;
 }
 
-/* Writes HOST:PORT under another name and renames it, so that whoever waits for the file reads it whole. */
+/*
+ * Writes HOST:PORT under another name and renames it, so that whoever waits for the file reads it
+ * whole.
+ */
 static bool write_port_file(const char *path, const char *text)
 {
     if (!path)
@@ -171,7 +181,8 @@ static bool write_port_file(const char *path, const char *text)
         ok = fclose(file) == 0 && ok;
     ok = ok && rename(temporary, path) == 0;
     if (!ok)
-        log_error("cannot write port-file", log_str("path", path), log_str("error", strerror(errno)));
+        log_error("cannot write port-file", log_str("path", path),
+                  log_str("error", strerror(errno)));
     return ok;
 }
 

@@ -1,5 +1,6 @@
 /*
- * The server: workers on their threads, and the control thread (the caller's), which waits for signals and stops them.
+ * The server: workers on their threads, and the control thread (the caller's), which waits for
+ * signals and stops them.
  */
 #ifndef VQL_SERVER_SERVER_H
 #define VQL_SERVER_SERVER_H
@@ -10,8 +11,8 @@
 #include "registry.h"
 
 /*
- * Serves until SIGTERM or SIGINT, then drains: no new calls, open ones have config->drain_ms to end. Returns true after a
- * clean stop, false when it could not start (the reason is logged).
+ * Serves until SIGTERM or SIGINT, then drains: no new calls, open ones have config->drain_ms to
+ * end. Returns true after a clean stop, false when it could not start (the reason is logged).
  */
 bool server_run(const config *c, const registry *models);
 

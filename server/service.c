@@ -83,7 +83,10 @@ static bool is_service(const char *name)
     return false;
 }
 
-/* Ends the exchange: what is still under way is waited for by nobody, and comes back to the pool by service_complete. */
+/*
+ * Ends the exchange: what is still under way is waited for by nobody, and comes back to the pool by
+ * service_complete.
+ */
 static void exchange_free(exchange *x)
 {
     for (job *j = x->first; j;) {
@@ -180,7 +183,9 @@ static void send_answers(service *s, exchange *x)
         call_resume(x->call);
 }
 
-/* A job for the exchange, behind those under way. NULL: there are too many, and the call is over. */
+/*
+ * A job for the exchange, behind those under way. NULL: there are too many, and the call is over.
+ */
 static job *add_job(service *s, exchange *x)
 {
     job *j = job_take(&s->jobs);

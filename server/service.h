@@ -1,6 +1,6 @@
 /*
- * The services: which methods there are, and what happens to their calls between a session and the shards. One for each
- * thread; no I/O, no clock.
+ * The services: which methods there are, and what happens to their calls between a session and the
+ * shards. One for each thread; no I/O, no clock.
  *
  *   session: on_message ──> decode, validate ──> job ──> route ──> … a shard, on any thread …
  *   session: call_send  <── encode <── answers in the order of the requests <── service_complete
@@ -27,8 +27,8 @@ typedef struct service {
     request_limits limits;
     uint32_t origin; /* job.origin of the jobs made here */
     /*
-     * Sends a job to its shard; the job comes back by service_complete, from the owner and not from within. False: the
-     * shard's mailbox is full, and the job was not taken.
+     * Sends a job to its shard; the job comes back by service_complete, from the owner and not from
+     * within. False: the shard's mailbox is full, and the job was not taken.
      */
     bool (*route)(void *owner, job *j);
     void *owner;
@@ -44,8 +44,8 @@ typedef struct service {
 } service;
 
 /*
- * A session's context: whom it belongs to. wake tells the connection that a call was answered outside session_feed, so
- * that the session is to be drained.
+ * A session's context: whom it belongs to. wake tells the connection that a call was answered
+ * outside session_feed, so that the session is to be drained.
  */
 typedef struct peer {
     service *service;
@@ -59,7 +59,8 @@ extern const session_handler service_handler;
 void service_complete(service *s, job *j);
 
 /*
- * From now on new requests are refused with UNAVAILABLE and health is NOT_SERVING; Health.Watch calls are told, and end.
+ * From now on new requests are refused with UNAVAILABLE and health is NOT_SERVING; Health.Watch
+ * calls are told, and end.
  */
 void service_drain(service *s);
 

@@ -75,7 +75,10 @@ static bool no_memory(job *j)
     return false;
 }
 
-/* Appends stored events to a cache, in the catalog's terms. False: no memory; the cache is as it was. */
+/*
+ * Appends stored events to a cache, in the catalog's terms. False: no memory; the cache is as it
+ * was.
+ */
 static bool cache_append(shard *s, vql_cache *cache, const event *events, size_t count)
 {
     if (count > s->cache_event_capacity) {
@@ -112,8 +115,7 @@ static bool replay(shard *s, uint64_t user_id, vql_cache *cache)
 static vql_cache *make_cache(shard *s, uint64_t user_id)
 {
     vql_cache *cache;
-    if (!id_map_reserve(&s->caches, 1) ||
-        vql_cache_new(s->models->catalog, NULL, &cache) != VQL_OK)
+    if (!id_map_reserve(&s->caches, 1) || vql_cache_new(s->models->catalog, NULL, &cache) != VQL_OK)
         return NULL;
     if (!replay(s, user_id, cache)) {
         vql_cache_free(cache);
@@ -149,7 +151,10 @@ static void run_append(shard *s, job *j)
     }
     j->appended = (uint32_t)j->event_count;
     j->duplicates = (uint32_t)(asked - j->event_count);
-    /* The store has the events. A cache that cannot take them is dropped, and made again when it is needed. */
+    /*
+     * The store has the events. A cache that cannot take them is dropped, and made again when it is
+     * needed.
+     */
     if (!cache_append(s, cache, j->events, j->event_count))
         drop_cache(s, j->user_id);
 }
@@ -206,7 +211,10 @@ static bool begin_with_events(shard *s, job *j, const vql_cache *cache)
     return appended;
 }
 
-/* Checks what the request demands of the history and folds the cache. False: the job's error says why not. */
+/*
+ * Checks what the request demands of the history and folds the cache. False: the job's error says
+ * why not.
+ */
 static bool begin_score(shard *s, job *j)
 {
     j->sequence = store_info(s->store, j->user_id).sequence;

@@ -1,11 +1,12 @@
 /*
- * A shard: the users whose ids hash to it, their caches, and the jobs that wait for them. One thread owns a shard; nothing
- * here locks. The store holds the truth; a cache is made from it when it is first needed.
+ * A shard: the users whose ids hash to it, their caches, and the jobs that wait for them. One
+ * thread owns a shard; nothing here locks. The store holds the truth; a cache is made from it when
+ * it is first needed.
  *
  *   job ── shard_submit ──> queue ── shard_step, shard_step … ──> the job, answered
  *
- * A job that is cancelled or past its deadline is dropped before it starts; a Score is done in chunks of candidates, and
- * looks again between them.
+ * A job that is cancelled or past its deadline is dropped before it starts; a Score is done in
+ * chunks of candidates, and looks again between them.
  */
 #ifndef VQL_SERVER_SHARD_H
 #define VQL_SERVER_SHARD_H
@@ -19,7 +20,10 @@
 
 typedef struct shard shard;
 
-/* models must outlive the shard; the store becomes the shard's. NULL: no memory, and the store is the caller's still. */
+/*
+ * models must outlive the shard; the store becomes the shard's. NULL: no memory, and the store is
+ * the caller's still.
+ */
 shard *shard_new(const registry *models, store *s);
 
 /* Frees the shard and its store. No job may wait in it. */
@@ -34,7 +38,10 @@ bool shard_idle(const shard *s);
 /* Takes the first job back out, unanswered. NULL: none waits. */
 job *shard_take(shard *s);
 
-/* Works on the first job for well under a millisecond. Returns the job when it is answered, else NULL. */
+/*
+ * Works on the first job for well under a millisecond. Returns the job when it is answered, else
+ * NULL.
+ */
 job *shard_step(shard *s, uint64_t now_ns);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * A store: the truth of users' histories. The event log of a user is (sequence, item, type, time, event id), sequence
- * numbers counting from 1 without gaps; caches are made from it.
+ * A store: the truth of users' histories. The event log of a user is (sequence, item, type, time,
+ * event id), sequence numbers counting from 1 without gaps; caches are made from it.
  *
- * One store serves one shard and is used by the shard's thread alone. A store is one table of functions; store_memory.c is
- * the one that keeps everything in this process.
+ * One store serves one shard and is used by the shard's thread alone. A store is one table of
+ * functions; store_memory.c is the one that keeps everything in this process.
  */
 #ifndef VQL_SERVER_STORE_H
 #define VQL_SERVER_STORE_H
@@ -36,11 +36,13 @@ struct store {
 store *store_memory_open(void);
 
 /*
- * Appends events to a user's history, all or none. Events whose id was applied before, or stands earlier in the same
- * array, are taken out of the array: *count becomes the number of new ones, in their order. *sequence becomes the user's
- * sequence number. False: no memory; nothing was appended (the array may have been compacted).
+ * Appends events to a user's history, all or none. Events whose id was applied before, or stands
+ * earlier in the same array, are taken out of the array: *count becomes the number of new ones, in
+ * their order. *sequence becomes the user's sequence number. False: no memory; nothing was appended
+ * (the array may have been compacted).
  */
-static inline bool store_append(store *s, uint64_t user_id, event *events, size_t *count, uint64_t *sequence)
+static inline bool store_append(store *s, uint64_t user_id, event *events, size_t *count,
+                                uint64_t *sequence)
 {
     return s->operations->append(s, user_id, events, count, sequence);
 }
@@ -60,8 +62,12 @@ static inline history_info store_info(store *s, uint64_t user_id)
     return s->operations->info(s, user_id);
 }
 
-/* Reads events from first_sequence (at least 1) on, in the order of their sequence numbers, at most max; returns how many. */
-static inline size_t store_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max)
+/*
+ * Reads events from first_sequence (at least 1) on, in the order of their sequence numbers, at most
+ * max; returns how many.
+ */
+static inline size_t store_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
+                                size_t max)
 {
     return s->operations->read(s, user_id, first_sequence, out, max);
 }

@@ -136,7 +136,8 @@ static history_info memory_info(store *s, uint64_t user_id)
     };
 }
 
-static size_t memory_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max)
+static size_t memory_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
+                          size_t max)
 {
     const history *h = id_map_get(&((memory_store *)s)->users, user_id);
     if (!h || first_sequence == 0 || first_sequence > h->count)

@@ -20,11 +20,11 @@ enum { FRAME_HEADER_BYTES = 9 }; /* RFC 9113 §4.1 */
 
 /* Zeros but for preface_left at first. */
 typedef struct stray_reset {
-    size_t preface_left;    /* of the client's connection preface */
+    size_t preface_left;              /* of the client's connection preface */
     uint8_t held[FRAME_HEADER_BYTES]; /* the first bytes of a frame whose header is not whole yet */
     size_t held_count;
-    size_t payload_left; /* of the frame at hand */
-    bool dropping;       /* that payload */
+    size_t payload_left;     /* of the frame at hand */
+    bool dropping;           /* that payload */
     uint32_t last_stream_id; /* the highest that a HEADERS frame opened */
 } stray_reset;
 

@@ -1,6 +1,6 @@
 /*
- * What a decoded request must satisfy before it is sent to a shard (the table of errors in docs and .proto comments). The
- * job's error names the field, the value and the limit.
+ * What a decoded request must satisfy before it is sent to a shard (the table of errors in docs and
+ * .proto comments). The job's error names the field, the value and the limit.
  */
 #ifndef VQL_SERVER_VALIDATE_H
 #define VQL_SERVER_VALIDATE_H
@@ -13,8 +13,8 @@
 #include "registry.h"
 
 /*
- * Checks a job's request and puts the server's now in the place of times that are 0. wall_ms: milliseconds since the Unix
- * epoch.
+ * Checks a job's request and puts the server's now in the place of times that are 0. wall_ms:
+ * milliseconds since the Unix epoch.
  */
 bool validate(job *j, const request_limits *limits, const registry *models, int64_t wall_ms);
 

@@ -112,7 +112,10 @@ static void on_wakeup(uv_async_t *wakeup)
     (void)wakeup; /* the turn's end looks at everything that a wake-up can mean */
 }
 
-/* Writes, which may make sessions deliver requests that they had held back, and hands on what that gave. */
+/*
+ * Writes, which may make sessions deliver requests that they had held back, and hands on what that
+ * gave.
+ */
 static void finish_turn(worker *w)
 {
     connections_flush(&w->connections);

@@ -1,10 +1,12 @@
 /*
- * A worker: one thread with an event loop, a listening socket, its connections, and one shard of the users.
+ * A worker: one thread with an event loop, a listening socket, its connections, and one shard of
+ * the users.
  *
- *   turn of the loop:  sockets, mailboxes  ->  the shard, for about a millisecond  ->  wake other workers, write
+ *   a turn of the loop:  sockets, mailboxes ─> the shard, for a millisecond ─> others woken, writes
  *
- * Workers hand jobs to each other through two mailboxes each: requests for its shard, and answers to requests of its
- * connections. A worker that put something into another's mailbox wakes it once at the end of its own turn.
+ * Workers hand jobs to each other through two mailboxes each: requests for its shard, and answers
+ * to requests of its connections. A worker that put something into another's mailbox wakes it once
+ * at the end of its own turn.
  */
 #ifndef VQL_SERVER_WORKER_H
 #define VQL_SERVER_WORKER_H
@@ -47,8 +49,8 @@ struct worker {
     uv_check_t turn_end;
     uv_idle_t busy; /* active while the shard has work: the loop does not block */
 
-    atomic_int command;         /* a worker_command, by the control thread */
-    worker_command obeyed;      /* the last one carried out */
+    atomic_int command;           /* a worker_command, by the control thread */
+    worker_command obeyed;        /* the last one carried out */
     atomic_uint open_connections; /* read by the control thread */
 };
 
@@ -56,9 +58,10 @@ struct worker {
 uint32_t worker_of_user(uint64_t user_id, uint32_t worker_count);
 
 /*
- * Makes a worker around a shard, which becomes the worker's, and starts to listen on fd, a bound socket. index, workers,
- * worker_count and the constants of service (but route, owner and origin) and connections (but loop and service) are set.
- * Returns 0, or a libuv error with the shard still the caller's; fd is the worker's either way.
+ * Makes a worker around a shard, which becomes the worker's, and starts to listen on fd, a bound
+ * socket. index, workers, worker_count and the constants of service (but route, owner and origin)
+ * and connections (but loop and service) are set. Returns 0, or a libuv error with the shard still
+ * the caller's; fd is the worker's either way.
  */
 int worker_init(worker *w, shard *s, int fd);
 
@@ -72,12 +75,14 @@ void worker_command_send(worker *w, worker_command command);
 void worker_join(worker *w);
 
 /*
- * Gives jobs that were under way back to where they came from. All threads have ended; called for each worker before the
- * first worker_clear.
+ * Gives jobs that were under way back to where they came from. All threads have ended; called for
+ * each worker before the first worker_clear.
  */
 void worker_reclaim_jobs(worker *w);
 
-/* Frees what worker_init made; the thread has ended or was never started, and so have all others. */
+/*
+ * Frees what worker_init made; the thread has ended or was never started, and so have all others.
+ */
 void worker_clear(worker *w);
 
 #endif

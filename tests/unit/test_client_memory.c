@@ -1,7 +1,7 @@
 /*
- * A conversation of the client's engine in which the i-th allocation fails, for every i, its own and
- * nghttp2's: it costs calls or the connection, every call that was started ends once, and nothing
- * leaks.
+ * A conversation of the client's engine in which the i-th allocation fails, for every i, its own
+ * and nghttp2's: it costs calls or the connection, every call that was started ends once, and
+ * nothing leaks.
  *
  * The program is linked with --wrap for malloc, calloc, realloc and nghttp2_session_client_new.
  */

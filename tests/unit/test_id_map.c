@@ -19,7 +19,9 @@ START_TEST(an_empty_map_has_nothing)
 }
 END_TEST
 
-/* Random puts and removes of few ids, so that runs collide, beside an array that cannot be wrong. */
+/*
+ * Random puts and removes of few ids, so that runs collide, beside an array that cannot be wrong.
+ */
 START_TEST(agrees_with_an_array)
 {
     static char values[IDS];

@@ -102,7 +102,10 @@ START_TEST(score_request_arrives_whole)
 }
 END_TEST
 
-/* A sender may split a packed field, or not pack it (https://protobuf.dev/programming-guides/encoding/#packed). */
+/*
+ * A sender may split a packed field, or not pack it (https://protobuf.dev/programming-
+ * guides/encoding/#packed).
+ */
 START_TEST(candidates_packed_and_not)
 {
     static const uint8_t mixed[] = {0x12, 0x02, 0x01, 0x02, 0x10, 0x03, 0x12, 0x01, 0x04};
@@ -249,7 +252,8 @@ START_TEST(get_answer_is_newest_first)
     ck_assert(job_add_event(j, &(event){.item_id = 2, .time_ms = 20}));
     j->first_event_sequence = 41;
     j->sequence = 42;
-    j->history = (history_info){.sequence = 42, .first_time_ms = 3, .last_time_ms = 20, .bytes = 99};
+    j->history =
+        (history_info){.sequence = 42, .first_time_ms = 3, .last_time_ms = 20, .bytes = 99};
     j->cache_bytes = 1234;
     j->occupied[3] = 6;
     ck_assert(encode_get(&message, j, &models));

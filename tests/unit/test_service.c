@@ -1,6 +1,6 @@
 /*
- * The services behind a session, spoken to by an HTTP/2 client, with a route that keeps jobs until the test answers them:
- * so answers can come back in any order, late, or never.
+ * The services behind a session, spoken to by an HTTP/2 client, with a route that keeps jobs until
+ * the test answers them: so answers can come back in any order, late, or never.
  */
 #include <stdio.h>
 #include <string.h>
@@ -185,7 +185,9 @@ START_TEST(a_stream_keeps_its_order)
 }
 END_TEST
 
-/* No more than LIMIT_STREAM_JOBS are under way; the others wait in the session, and none is lost. */
+/*
+ * No more than LIMIT_STREAM_JOBS are under way; the others wait in the session, and none is lost.
+ */
 START_TEST(a_stream_is_held)
 {
     const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
@@ -206,7 +208,10 @@ START_TEST(a_stream_is_held)
 }
 END_TEST
 
-/* A refused request ends the stream, but only after the answers before it; those behind it are not looked at. */
+/*
+ * A refused request ends the stream, but only after the answers before it; those behind it are not
+ * looked at.
+ */
 START_TEST(a_refused_request_ends_the_stream)
 {
     const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
@@ -220,8 +225,7 @@ START_TEST(a_refused_request_ends_the_stream)
     exchange_bytes();
     ck_assert_uint_eq(answered_sequence(stream, 0), 5);
     check_status(stream, GRPC_INVALID_ARGUMENT);
-    ck_assert_ptr_nonnull(
-        strstr(h2_client_answer(client, stream)->trailers, "events[0].type: 99"));
+    ck_assert_ptr_nonnull(strstr(h2_client_answer(client, stream)->trailers, "events[0].type: 99"));
 }
 END_TEST
 

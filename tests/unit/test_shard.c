@@ -150,7 +150,9 @@ START_TEST(an_older_history_than_asked_for_is_refused)
 }
 END_TEST
 
-/* A large request takes many steps, looks at its deadline between them, and gives up in the middle. */
+/*
+ * A large request takes many steps, looks at its deadline between them, and gives up in the middle.
+ */
 START_TEST(deadline_and_cancellation_stop_the_work)
 {
     const size_t candidates = (size_t)LIMIT_SCORE_CHUNK * 10;

@@ -14,9 +14,9 @@ START_TEST(well_formed_text_is_whole)
         "",
         "plain",
         "mod\xc3\xa8le",
-        "\xc2\x80 \xdf\xbf",                  /* U+0080, U+07FF */
+        "\xc2\x80 \xdf\xbf",                                   /* U+0080, U+07FF */
         "\xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80 \xef\xbf\xbf", /* around the surrogates */
-        "\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf",  /* U+10000, U+10FFFF */
+        "\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf",                   /* U+10000, U+10FFFF */
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         ck_assert_uint_eq(prefix(texts[i]), strlen(texts[i]));
@@ -28,10 +28,22 @@ END_TEST
 START_TEST(malformed_text_ends_the_prefix)
 {
     static const char *const texts[] = {
-        "ab\x80",         "ab\xbf",     "ab\xc0\xaf",         "ab\xc1\xbf",
-        "ab\xe0\x9f\xbf", "ab\xed\xa0\x80", "ab\xf0\x8f\xbf\xbf", "ab\xf4\x90\x80\x80",
-        "ab\xf5\x80\x80\x80", "ab\xff",     "ab\xc3",             "ab\xe2\x82",
-        "ab\xf0\x9f\x98", "ab\xc3(",    "ab\xe2(\xa1",        "ab\xe2\x82(",
+        "ab\x80",
+        "ab\xbf",
+        "ab\xc0\xaf",
+        "ab\xc1\xbf",
+        "ab\xe0\x9f\xbf",
+        "ab\xed\xa0\x80",
+        "ab\xf0\x8f\xbf\xbf",
+        "ab\xf4\x90\x80\x80",
+        "ab\xf5\x80\x80\x80",
+        "ab\xff",
+        "ab\xc3",
+        "ab\xe2\x82",
+        "ab\xf0\x9f\x98",
+        "ab\xc3(",
+        "ab\xe2(\xa1",
+        "ab\xe2\x82(",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         ck_assert_msg(prefix(texts[i]) == 2, "text %zu", i);
