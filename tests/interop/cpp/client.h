@@ -32,7 +32,7 @@ std::uint64_t fresh_user();
 
 // A call's context with a deadline.
 class Context : public grpc::ClientContext {
-public:
+  public:
     explicit Context(std::chrono::microseconds time = call_time);
 };
 
