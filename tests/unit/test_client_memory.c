@@ -11,71 +11,17 @@
 
 #include "check_main.h"
 #include "client_rig.h"
+#include "failing_malloc.h"
 
 enum { CALLS = 4 };
 
-/* Allocations are counted, and fail, only while the engine is at work. */
-static bool armed;
-static size_t allocations, fail_at;
-
-static bool fails(void)
-{
-    return armed && allocations++ == fail_at;
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *block, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *block, size_t bytes);
 int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
                                       const nghttp2_session_callbacks *callbacks, void *context);
-
-void *__wrap_malloc(size_t bytes)
-{
-    return fails() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-    return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *block, size_t bytes)
-{
-    return fails() ? NULL : __real_realloc(block, bytes);
-}
-
-static void *h2_malloc(size_t bytes, void *context)
-{
-    (void)context;
-    return fails() ? NULL : __real_malloc(bytes);
-}
-
-static void *h2_calloc(size_t count, size_t bytes, void *context)
-{
-    (void)context;
-    return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-static void *h2_realloc(void *block, size_t bytes, void *context)
-{
-    (void)context;
-    return fails() ? NULL : __real_realloc(block, bytes);
-}
-
-static void h2_free(void *block, void *context)
-{
-    (void)context;
-    free(block);
-}
 
 int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
                                       const nghttp2_session_callbacks *callbacks, void *context)
 {
-    nghttp2_mem memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
-    return nghttp2_session_client_new3(h2, callbacks, context, NULL, &memory);
+    return nghttp2_session_client_new3(h2, callbacks, context, NULL, &failing_h2_memory);
 }
 
 /* The rig's callbacks, in which allocations are the test's and do not fail. */

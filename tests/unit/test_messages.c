@@ -7,6 +7,7 @@
 #include "decode.h"
 #include "encode.h"
 #include "limit.h"
+#include "registry_fixture.h"
 #include "validate.h"
 #include "vql/v1/history.pb-c.h"
 #include "vql/v1/models.pb-c.h"
@@ -20,24 +21,10 @@ static const request_limits limits = {
     .max_future_ms = DAY_MS,
 };
 
-static registry models;
 static job_pool pool;
 static job *j;
 static message_buffer message;
 static uint8_t packed[65536];
-
-/* Once for all tests: each runs in a process of its own that has the model already. */
-static void load_model(void)
-{
-    vql_error error;
-    const char *path = VQL_SOURCE_DIR "/tests/golden/kuairand.safetensors";
-    ck_assert_msg(registry_load(&models, path, 0, &error) == VQL_OK, "%s", error.text);
-}
-
-static void unload_model(void)
-{
-    registry_unload(&models);
-}
 
 static void setup(void)
 {
@@ -313,7 +300,7 @@ int main(void)
 {
     Suite *suite = suite_create("messages");
     TCase *test = tcase_create("messages");
-    tcase_add_unchecked_fixture(test, load_model, unload_model);
+    tcase_add_unchecked_fixture(test, load_kuairand, unload_model);
     tcase_add_checked_fixture(test, setup, teardown);
     tcase_add_test(test, score_request_arrives_whole);
     tcase_add_test(test, candidates_packed_and_not);

@@ -9,12 +9,12 @@
 #include "grpc/health/v1/health.pb-c.h"
 #include "h2_client.h"
 #include "limit.h"
+#include "registry_fixture.h"
 #include "service.h"
 #include "vql/v1/history.pb-c.h"
 
 enum { MAX_ROUTED = 64 };
 
-static registry models;
 static service s;
 static peer p;
 static session *server;
@@ -39,19 +39,6 @@ static void count_wake(peer *woken)
 {
     (void)woken;
     wakes++;
-}
-
-/* Once for all tests: each runs in a process of its own that has the model already. */
-static void load_model(void)
-{
-    vql_error error;
-    const char *path = VQL_SOURCE_DIR "/examples/retail/model.safetensors";
-    ck_assert_msg(registry_load(&models, path, 0, &error) == VQL_OK, "%s", error.text);
-}
-
-static void unload_model(void)
-{
-    registry_unload(&models);
 }
 
 static void setup(void)
@@ -426,7 +413,7 @@ int main(void)
 {
     Suite *suite = suite_create("service");
     TCase *test = tcase_create("service");
-    tcase_add_unchecked_fixture(test, load_model, unload_model);
+    tcase_add_unchecked_fixture(test, load_retail, unload_model);
     tcase_add_checked_fixture(test, setup, teardown);
     tcase_add_test(test, a_unary_call);
     tcase_add_test(test, a_stream_keeps_its_order);

@@ -2,72 +2,25 @@
  * A conversation in which the i-th allocation fails, for every i, the session's own and nghttp2's:
  * it costs a call or the connection, and nothing leaks.
  *
- * The program is linked with --wrap for malloc, calloc and nghttp2_session_server_new2.
+ * The program is linked with --wrap for malloc, calloc, realloc and nghttp2_session_server_new2.
  */
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check_main.h"
+#include "failing_malloc.h"
 #include "session_rig.h"
 
-/* Allocations are counted, and fail, only while the session is at work. */
-static bool armed;
-static size_t allocations, fail_at;
-
-static bool fails(void)
-{
-    return armed && allocations++ == fail_at;
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
 int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
                                        const nghttp2_session_callbacks *callbacks, void *context,
                                        const nghttp2_option *option);
-
-void *__wrap_malloc(size_t bytes)
-{
-    return fails() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-    return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-static void *h2_malloc(size_t bytes, void *context)
-{
-    (void)context;
-    return fails() ? NULL : __real_malloc(bytes);
-}
-
-static void *h2_calloc(size_t count, size_t bytes, void *context)
-{
-    (void)context;
-    return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-static void *h2_realloc(void *block, size_t bytes, void *context)
-{
-    (void)context;
-    return fails() ? NULL : realloc(block, bytes);
-}
-
-static void h2_free(void *block, void *context)
-{
-    (void)context;
-    free(block);
-}
 
 int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
                                        const nghttp2_session_callbacks *callbacks, void *context,
                                        const nghttp2_option *option)
 {
-    nghttp2_mem memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
-    return nghttp2_session_server_new3(h2, callbacks, context, option, &memory);
+    return nghttp2_session_server_new3(h2, callbacks, context, option, &failing_h2_memory);
 }
 
 /* Carries bytes both ways until there are none. False: the connection has ended. */

@@ -2,26 +2,13 @@
 
 #include "check_main.h"
 #include "limit.h"
+#include "registry_fixture.h"
 #include "shard.h"
 
 enum { MAX_TASKS = 8 };
 
-static registry models;
 static job_pool pool;
 static shard *s;
-
-/* Once for all tests: each runs in a process of its own that has the model already. */
-static void load_model(void)
-{
-    vql_error error;
-    const char *path = VQL_SOURCE_DIR "/examples/retail/model.safetensors";
-    ck_assert_msg(registry_load(&models, path, 0, &error) == VQL_OK, "%s", error.text);
-}
-
-static void unload_model(void)
-{
-    registry_unload(&models);
-}
 
 static void setup(void)
 {
@@ -239,7 +226,7 @@ int main(void)
     Suite *suite = suite_create("shard");
     TCase *test = tcase_create("shard");
     tcase_set_timeout(test, 60);
-    tcase_add_unchecked_fixture(test, load_model, unload_model);
+    tcase_add_unchecked_fixture(test, load_retail, unload_model);
     tcase_add_checked_fixture(test, setup, teardown);
     tcase_add_test(test, an_unknown_user_is_scored);
     tcase_add_test(test, events_of_the_request_count_and_are_forgotten);
