@@ -1,5 +1,6 @@
 #include "service.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -388,6 +389,7 @@ void service_drain(service *s)
     while (s->watchers) {
         exchange *x = s->watchers;
         peer *p = x->peer;
+        assert(x->watcher_link == &s->watchers); /* it leaves the list when it is finished */
         if (x->watched_status == HEALTH_SERVING && !send_health(s, x, HEALTH_NOT_SERVING))
             finish_no_memory(x);
         else
