@@ -1,6 +1,5 @@
 #include "service.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -383,13 +382,24 @@ static void answer_watch(service *s, exchange *x, const uint8_t *message, size_t
         finish_unavailable(x, "the server is draining");
 }
 
+/* Takes the first watcher off the list. */
+static exchange *take_watcher(service *s)
+{
+    exchange *x = s->watchers;
+    if (!x)
+        return NULL;
+    s->watchers = x->next_watcher;
+    if (x->next_watcher)
+        x->next_watcher->watcher_link = &s->watchers;
+    x->watcher_link = NULL;
+    return x;
+}
+
 void service_drain(service *s)
 {
     s->draining = true;
-    while (s->watchers) {
-        exchange *x = s->watchers;
+    for (exchange *x = take_watcher(s); x; x = take_watcher(s)) {
         peer *p = x->peer;
-        assert(x->watcher_link == &s->watchers); /* it leaves the list when it is finished */
         if (x->watched_status == HEALTH_SERVING && !send_health(s, x, HEALTH_NOT_SERVING))
             finish_no_memory(x);
         else
