@@ -20,7 +20,7 @@ static vql_code copy_name(const vql_file_reader *reader, const char *key, const 
 {
     if (bytes == 0 || bytes > VQL_MAX_NAME_BYTES) {
         return vql_fail(reader->error, VQL_VALUE,
-                        "__metadata__ %s: a name of %zu bytes, wanted 1 … %d", key, bytes,
+                        "__metadata__ %s: a name of %zu bytes, wanted 1 .. %d", key, bytes,
                         VQL_MAX_NAME_BYTES);
     }
     for (size_t i = 0; i < bytes; i++) {
@@ -54,7 +54,7 @@ vql_code vql_read_count(const vql_file_reader *reader, const char *key, uint32_t
     for (size_t i = 0; i < digits && value <= most; i++)
         value = value * 10 + (uint64_t)(text[i] - '0');
     if (text[digits] != '\0' || value == 0 || value > most) {
-        return vql_fail(reader->error, VQL_VALUE, "__metadata__ %s: \"%.32s\", wanted 1 … %" PRIu32,
+        return vql_fail(reader->error, VQL_VALUE, "__metadata__ %s: \"%.32s\", wanted 1 .. %" PRIu32,
                         key, text, most);
     }
     *out = (uint32_t)value;
@@ -114,7 +114,7 @@ vql_code vql_read_names(const vql_file_reader *reader, const char *key, vql_rang
     const uint64_t listed = count_names(text);
     if (listed < wanted.least || listed > wanted.most) {
         return vql_fail(reader->error, VQL_VALUE,
-                        "__metadata__ %s: %" PRIu64 " names, wanted %" PRIu64 " … %" PRIu64, key,
+                        "__metadata__ %s: %" PRIu64 " names, wanted %" PRIu64 " .. %" PRIu64, key,
                         listed, wanted.least, wanted.most);
     }
     vql_name *list = vql_allocate_array(reader->allocator, listed, sizeof *list, reader->held);

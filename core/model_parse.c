@@ -130,7 +130,7 @@ static vql_code check_offsets(const parser *p, const char *name, const uint32_t 
 {
     if (offsets[0] != 0 || offsets[count - 1] != indices) {
         return vql_fail(p->error, VQL_VALUE,
-                        "tensor %s: %" PRIu32 " … %" PRIu32 ", wanted 0 … %" PRIu32, name,
+                        "tensor %s: %" PRIu32 " .. %" PRIu32 ", wanted 0 .. %" PRIu32, name,
                         offsets[0], offsets[count - 1], indices);
     }
     for (uint32_t i = 1; i < count; i++) {

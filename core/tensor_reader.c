@@ -48,7 +48,7 @@ static const char *print_wanted(char text[SHAPE_TEXT], uint32_t rank, const vql_
         used += (size_t)snprintf(text + used, SHAPE_TEXT - used, "%s%" PRIu64, i > 0 ? ", " : "[",
                                  wanted[i].least);
         if (wanted[i].most > wanted[i].least)
-            used += (size_t)snprintf(text + used, SHAPE_TEXT - used, " … %" PRIu64, wanted[i].most);
+            used += (size_t)snprintf(text + used, SHAPE_TEXT - used, " .. %" PRIu64, wanted[i].most);
     }
     (void)snprintf(text + used, SHAPE_TEXT - used, "]");
     return text;
@@ -194,7 +194,7 @@ static vql_code check_range(const vql_file_reader *reader, const vql_tensor *ten
         if (elements[i] < values.least || elements[i] > values.most) {
             return vql_fail(reader->error, VQL_VALUE,
                             "tensor %s: element %" PRIu64 " is %" PRId32 ", wanted %" PRIu64
-                            " … %" PRIu64,
+                            " .. %" PRIu64,
                             tensor->name, i, (int32_t)elements[i], values.least, values.most);
         }
     }
