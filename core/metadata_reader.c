@@ -54,8 +54,8 @@ vql_code vql_read_count(const vql_file_reader *reader, const char *key, uint32_t
     for (size_t i = 0; i < digits && value <= most; i++)
         value = value * 10 + (uint64_t)(text[i] - '0');
     if (text[digits] != '\0' || value == 0 || value > most) {
-        return vql_fail(reader->error, VQL_VALUE, "__metadata__ %s: \"%.32s\", wanted 1 .. %" PRIu32,
-                        key, text, most);
+        return vql_fail(reader->error, VQL_VALUE,
+                        "__metadata__ %s: \"%.32s\", wanted 1 .. %" PRIu32, key, text, most);
     }
     *out = (uint32_t)value;
     return VQL_OK;

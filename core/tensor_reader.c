@@ -40,7 +40,7 @@ static const char *print_shape(char text[SHAPE_TEXT], const vql_tensor *tensor)
     return text;
 }
 
-/* "[3, 1 … 4096]". */
+/* "[3, 1 .. 4096]". */
 static const char *print_wanted(char text[SHAPE_TEXT], uint32_t rank, const vql_range *wanted)
 {
     size_t used = 0;
@@ -48,7 +48,8 @@ static const char *print_wanted(char text[SHAPE_TEXT], uint32_t rank, const vql_
         used += (size_t)snprintf(text + used, SHAPE_TEXT - used, "%s%" PRIu64, i > 0 ? ", " : "[",
                                  wanted[i].least);
         if (wanted[i].most > wanted[i].least)
-            used += (size_t)snprintf(text + used, SHAPE_TEXT - used, " .. %" PRIu64, wanted[i].most);
+            used +=
+                (size_t)snprintf(text + used, SHAPE_TEXT - used, " .. %" PRIu64, wanted[i].most);
     }
     (void)snprintf(text + used, SHAPE_TEXT - used, "]");
     return text;

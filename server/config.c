@@ -34,6 +34,9 @@ static const option options[] = {
      "What is certain of an append when it is answered."},
     {"threads", OPTION_COUNT, FIELD(threads), "0", 0, 256, NULL,
      "Event loops, each with its own connections and users. 0: one for each core."},
+    {"memory", OPTION_BYTES, FIELD(memory), "0", 0, 1024 * 1024 * GIB, NULL,
+     "What users' caches may take, all threads together: those least used are dropped, and made "
+     "again from the store when they are needed. 0: no limit."},
     {"config", OPTION_FILE, FIELD(config_file), NULL, 0, 0, NULL,
      "A file of lines \"name = value\" for any of these options but this one."},
     {"check", OPTION_FLAG, FIELD(check), "false", 0, 0, NULL,

@@ -39,6 +39,7 @@ typedef struct config {
     uint32_t max_events;        /* of one request */
     uint64_t max_message_bytes; /* of one request; fits uint32_t */
     uint64_t max_future_ms; /* how far an event may lie ahead of the server's clock; fits int64_t */
+    uint64_t memory;        /* bytes of users' caches; 0: no limit; fits size_t */
     uint64_t table_bytes;   /* the most that the catalog's table may take; fits size_t */
     uint64_t drain_ms;      /* how long a stop waits for open calls */
 } config;

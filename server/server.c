@@ -125,15 +125,16 @@ static void configure(worker *w, const server *s, uint32_t index)
     w->connections.wall_ms = wall_clock_ms;
 }
 
-static shard *make_shard(const registry *models)
+/* One of `count` shards, which share the memory evenly. */
+static shard *make_shard(const server *s, uint32_t count)
 {
     store *st = store_memory_open();
     if (!st)
         return NULL;
-    shard *s = shard_new(models, st);
-    if (!s)
+    shard *made = shard_new(s->models, st, (size_t)(s->config->memory / count));
+    if (!made)
         store_close(st);
-    return s;
+    return made;
 }
 
 static bool make_worker(server *s, uint32_t index, uint32_t count, struct addrinfo *info)
@@ -147,7 +148,7 @@ static bool make_worker(server *s, uint32_t index, uint32_t count, struct addrin
                   log_str("error", strerror(errno)));
         return false;
     }
-    shard *made = make_shard(s->models);
+    shard *made = make_shard(s, count);
     if (!made) {
         (void)close(fd);
         log_error("no memory for a shard");

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "id_map.h"
 #include "limit.h"
+#include "residents.h"
 #include "vql/cache.h"
 #include "vql/scorer.h"
 
@@ -12,7 +12,7 @@ struct shard {
     const registry *models;
     store *store;
     vql_scorer *scorer;
-    id_map caches; /* user id -> vql_cache; one that is missing is made from the store */
+    residents *residents; /* caches; one that is missing is made from the store */
     job *first, **last;
     bool begun; /* the first job's candidates are being scored */
 
@@ -21,7 +21,7 @@ struct shard {
     size_t cache_event_capacity;
 };
 
-shard *shard_new(const registry *models, store *st)
+shard *shard_new(const registry *models, store *st, size_t budget_bytes)
 {
     shard *s = calloc(1, sizeof *s);
     if (!s)
@@ -33,8 +33,13 @@ shard *shard_new(const registry *models, store *st)
     s->rebuild_events = calloc(LIMIT_REBUILD_CHUNK, sizeof *s->rebuild_events);
     if (!s->rebuild_events)
         goto free_scorer;
+    s->residents = residents_new(budget_bytes);
+    if (!s->residents)
+        goto free_events;
     s->store = st;
     return s;
+free_events:
+    free(s->rebuild_events);
 free_scorer:
     vql_scorer_free(s->scorer);
 free_shard:
@@ -46,9 +51,7 @@ void shard_free(shard *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->caches.capacity; i++)
-        vql_cache_free(s->caches.slots[i].value);
-    id_map_clear(&s->caches);
+    residents_free(s->residents);
     store_close(s->store);
     vql_scorer_free(s->scorer);
     free(s->rebuild_events);
@@ -115,26 +118,21 @@ static bool replay(shard *s, uint64_t user_id, vql_cache *cache)
 static vql_cache *make_cache(shard *s, uint64_t user_id)
 {
     vql_cache *cache;
-    if (!id_map_reserve(&s->caches, 1) || vql_cache_new(s->models->catalog, NULL, &cache) != VQL_OK)
+    const vql_allocator *allocator = residents_allocator(s->residents);
+    if (vql_cache_new(s->models->catalog, allocator, &cache) != VQL_OK)
         return NULL;
-    if (!replay(s, user_id, cache)) {
+    if (!replay(s, user_id, cache) || !residents_put(s->residents, user_id, cache)) {
         vql_cache_free(cache);
         return NULL;
     }
-    id_map_put(&s->caches, user_id, cache);
     return cache;
 }
 
 /* The user's cache with the whole history in it; NULL: no memory. */
 static vql_cache *find_cache(shard *s, uint64_t user_id)
 {
-    vql_cache *cache = id_map_get(&s->caches, user_id);
+    vql_cache *cache = residents_get(s->residents, user_id);
     return cache ? cache : make_cache(s, user_id);
-}
-
-static void drop_cache(shard *s, uint64_t user_id)
-{
-    vql_cache_free(id_map_remove(&s->caches, user_id));
 }
 
 static void run_append(shard *s, job *j)
@@ -155,13 +153,15 @@ static void run_append(shard *s, job *j)
      * The store has the events. A cache that cannot take them is dropped, and made again when it is
      * needed.
      */
-    if (!cache_append(s, cache, j->events, j->event_count))
-        drop_cache(s, j->user_id);
+    if (cache_append(s, cache, j->events, j->event_count))
+        residents_resized(s->residents, j->user_id);
+    else
+        residents_drop(s->residents, j->user_id);
 }
 
 static void run_delete(shard *s, job *j)
 {
-    drop_cache(s, j->user_id);
+    residents_drop(s->residents, j->user_id);
     j->deleted = store_erase(s->store, j->user_id);
 }
 
@@ -304,5 +304,6 @@ job *shard_step(shard *s, uint64_t now_ns)
     job *j = s->first;
     if (!j || (!is_over(j, now_ns) && !work(s, j)))
         return NULL;
+    residents_settle(s->residents);
     return shard_take(s);
 }

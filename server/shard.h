@@ -21,10 +21,10 @@
 typedef struct shard shard;
 
 /*
- * models must outlive the shard; the store becomes the shard's. NULL: no memory, and the store is
- * the caller's still.
+ * models must outlive the shard; the store becomes the shard's. budget_bytes: what users' caches
+ * may take; 0: no limit. NULL: no memory, and the store is the caller's still.
  */
-shard *shard_new(const registry *models, store *s);
+shard *shard_new(const registry *models, store *s, size_t budget_bytes);
 
 /* Frees the shard and its store. No job may wait in it. */
 void shard_free(shard *s);

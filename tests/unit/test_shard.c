@@ -1,4 +1,4 @@
-#include <math.h>
+#include <string.h>
 
 #include "check_main.h"
 #include "limit.h"
@@ -12,7 +12,15 @@ static shard *s;
 
 static void setup(void)
 {
-    s = shard_new(&models, store_memory_open());
+    s = shard_new(&models, store_memory_open(), 0);
+    ck_assert_ptr_nonnull(s);
+}
+
+/* The shard again, with a budget for caches. */
+static void setup_budget(size_t bytes)
+{
+    shard_free(s);
+    s = shard_new(&models, store_memory_open(), bytes);
     ck_assert_ptr_nonnull(s);
 }
 
@@ -202,6 +210,30 @@ START_TEST(get_pages_backwards)
 }
 END_TEST
 
+/* Users whose caches had to go score as before, from caches made again. */
+START_TEST(evicted_users_come_back)
+{
+    enum { USERS = 300, EVENTS = 20, CANDIDATES = 4 };
+    static float scores[2][USERS][CANDIDATES];
+    for (int budgeted = 0; budgeted < 2; budgeted++) {
+        setup_budget(budgeted ? 100000 : 0);
+        for (uint64_t i = 0; i < (uint64_t)USERS * EVENTS; i++)
+            append(i % USERS, 1 + i * 7 % 3000, (int64_t)i * 1000, 0);
+        for (uint64_t user = 0; user < USERS; user++) {
+            job *j = make_score(user, CANDIDATES, 10000000);
+            (void)run(j, 0);
+            ck_assert_int_eq(j->error.status, GRPC_OK);
+            ck_assert_uint_eq(j->sequence, EVENTS);
+            memcpy(scores[budgeted][user], j->scores, sizeof scores[0][0]);
+            job_give(&pool, j);
+        }
+    }
+    for (size_t user = 0; user < USERS; user++)
+        for (size_t i = 0; i < CANDIDATES; i++)
+            ck_assert_float_eq_tol(scores[0][user][i], scores[1][user][i], 1e-6f);
+}
+END_TEST
+
 START_TEST(delete_leaves_nothing)
 {
     job *before = make_score(5, 4, 3000);
@@ -234,6 +266,7 @@ int main(void)
     tcase_add_test(test, an_older_history_than_asked_for_is_refused);
     tcase_add_test(test, deadline_and_cancellation_stop_the_work);
     tcase_add_test(test, get_pages_backwards);
+    tcase_add_test(test, evicted_users_come_back);
     tcase_add_test(test, delete_leaves_nothing);
     suite_add_tcase(suite, test);
     return check_main(suite);
