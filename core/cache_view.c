@@ -1,0 +1,209 @@
+#include "cache_view.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "allocation.h"
+#include "cache_codec.h"
+#include "cache_fold.h"
+#include "catalog_data.h"
+#include "model_data.h"
+
+vql_code vql_cache_view_new(const vql_catalog *catalog, const vql_allocator *allocator,
+                            vql_cache_view **out)
+{
+    const vql_model *model = catalog->model;
+    const size_t width = (size_t)model->shape.kernels * (model->shape.group_width + 1);
+    size_t codewords = 0;
+    for (uint32_t g = 0; g < model->shape.groups; g++)
+        codewords += model->codewords[g];
+    const uint32_t words = vql_rows_words((uint32_t)codewords);
+    const size_t row_bytes = 2 * width * sizeof(float) + sizeof(uint32_t);
+    const size_t word_bytes = sizeof(uint64_t) + sizeof(uint32_t);
+    const size_t bytes = sizeof(vql_cache_view) + model->shape.kernels * sizeof(int64_t) +
+                         words * word_bytes + codewords * row_bytes;
+    vql_cache_view *view = allocator->allocate(allocator->context, bytes);
+    if (view == NULL)
+        return VQL_NO_MEMORY;
+    view->width = width;
+    view->words = words;
+    view->base_ms = (int64_t *)(void *)(view + 1);
+    view->occupied = (uint64_t *)(void *)(view->base_ms + model->shape.kernels);
+    view->before = (uint32_t *)(void *)(view->occupied + words);
+    view->keys = view->before + words;
+    view->sums = (float *)(void *)(view->keys + codewords);
+    view->lost = view->sums + codewords * width;
+    *out = view;
+    return VQL_OK;
+}
+
+void vql_cache_view_free(vql_cache_view *view, const vql_allocator *allocator)
+{
+    vql_release(allocator, view);
+}
+
+uint32_t vql_cache_view_find(const vql_cache_view *view, uint32_t key)
+{
+    uint32_t first = 0;
+    uint32_t left = view->count;
+    while (left > 0) {
+        const uint32_t half = left / 2;
+        if (view->keys[first + half] < key) {
+            first += half + 1;
+            left -= half + 1;
+        } else {
+            left = half;
+        }
+    }
+    return first;
+}
+
+/* Which codewords are in use. */
+static void load_map(vql_cache_view *view, const vql_cache *cache)
+{
+    const vql_cache_rows *rows = &cache->rows;
+    if (rows->count > 0)
+        memcpy(view->occupied, vql_rows_occupied(rows), view->words * sizeof *view->occupied);
+    else
+        memset(view->occupied, 0, view->words * sizeof *view->occupied);
+    for (uint32_t i = 0; i < cache->tail.count; i++) {
+        const vql_cache_event event = vql_events_get(&cache->tail, i);
+        vql_map_add_event(view->occupied, cache->catalog, &event);
+    }
+    view->count = vql_bits_sum(view->occupied, view->before, view->words);
+}
+
+static void load_keys(vql_cache_view *view, const vql_model *model)
+{
+    uint32_t index = 0;
+    uint32_t group = 0;
+    uint32_t first = 0;
+    for (uint32_t w = 0; w < view->words; w++) {
+        for (uint64_t left = view->occupied[w]; left != 0; left &= left - 1) {
+            const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
+            while (position - first >= model->codewords[group])
+                first += model->codewords[group++];
+            view->keys[index++] = vql_cache_key(group, position - first);
+        }
+    }
+}
+
+/*
+ * Sets the view's bases, which events of the tail may be too far ahead of the cache's for, and what
+ * the cache's sums have to be multiplied by.
+ */
+static void load_bases(vql_cache_view *view, const vql_cache *cache, double *scales)
+{
+    const vql_model *model = cache->catalog->model;
+    int64_t latest_ms = 0;
+    for (uint32_t i = 0; i < cache->tail.count; i++) {
+        const vql_cache_event event = vql_events_get(&cache->tail, i);
+        latest_ms = event.time_ms > latest_ms ? event.time_ms : latest_ms;
+    }
+    for (uint32_t r = 0; r < model->shape.kernels; r++) {
+        const vql_cache_base base = cache->bases[r];
+        const double decay = (double)model->decay[r];
+        const double lengths = decay * vql_cache_hours(latest_ms, base.time_ms);
+        const bool moves = cache->rows.count == 0 || lengths > VQL_CACHE_WINDOW;
+        view->base_ms[r] = moves ? latest_ms : base.time_ms;
+        scales[r] = cache->rows.count == 0 ? 0.0 : base.gain * exp(moves ? -lengths : 0.0);
+    }
+}
+
+static void load_row(float *sums, const vql_cache *cache, uint32_t position, const double *scales)
+{
+    const vql_shape *shape = &cache->catalog->model->shape;
+    const size_t slice_bytes = vql_codec_slice_bytes(cache->format, shape->group_width);
+    const uint8_t *slices =
+        vql_rows_slices(&cache->rows, vql_rows_index(&cache->rows, position));
+    for (uint32_t r = 0; r < shape->kernels; r++)
+        vql_codec_load(cache->format, shape->group_width, slices + r * slice_bytes, scales[r],
+                       sums + r * (shape->group_width + 1));
+}
+
+static void load_rows(vql_cache_view *view, const vql_cache *cache, const double *scales)
+{
+    float *sums = view->sums;
+    for (uint32_t w = 0; w < view->words; w++) {
+        for (uint64_t left = view->occupied[w]; left != 0; left &= left - 1) {
+            const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
+            if (vql_rows_has(&cache->rows, position))
+                load_row(sums, cache, position, scales);
+            else
+                memset(sums, 0, view->width * sizeof *sums);
+            sums += view->width;
+        }
+    }
+    if (cache->tail.count > 0)
+        memset(view->lost, 0, view->count * view->width * sizeof *view->lost);
+}
+
+/* sums[j] += a · (x[j] + y[j]), with what is lost to rounding carried along (Kahan). */
+static void add_carried(size_t count, float a, const float *x, const float *y,
+                        float *restrict sums, float *restrict lost)
+{
+    for (size_t j = 0; j < count; j++) {
+        const float addend = a * (x[j] + y[j]) - lost[j];
+        const float sum = sums[j] + addend;
+        lost[j] = (sum - sums[j]) - addend;
+        sums[j] = sum;
+    }
+}
+
+static void add_event(vql_cache_view *view, const vql_catalog *catalog,
+                      const vql_cache_event *event, const double *factors)
+{
+    static const float one = 1.0f;
+    static const float zero = 0.0f;
+    const vql_model *model = catalog->model;
+    const vql_shape *shape = &model->shape;
+    const size_t width = shape->group_width;
+    const float *item = catalog->value_item + (size_t)event->row * shape->width;
+    const float *type = catalog->value_type + (size_t)event->event_type * shape->width;
+    const uint16_t *codes = vql_catalog_codes(catalog, event->row, event->event_type);
+    uint32_t position = 0;
+    for (uint32_t g = 0; g < shape->groups; g++) {
+        const uint32_t index = vql_bits_rank(view->occupied, view->before, position + codes[g]);
+        float *sums = view->sums + index * view->width;
+        float *lost = view->lost + index * view->width;
+        for (uint32_t r = 0; r < shape->kernels; r++) {
+            const size_t at = r * (width + 1);
+            const float factor = (float)factors[r];
+            if (!(factor >= FLT_MIN))
+                continue;
+            add_carried(width, factor, item + g * width, type + g * width, sums + at, lost + at);
+            add_carried(1, factor, &one, &zero, sums + at + width, lost + at + width);
+        }
+        position += model->codewords[g];
+    }
+}
+
+static void load_tail(vql_cache_view *view, const vql_cache *cache)
+{
+    const vql_model *model = cache->catalog->model;
+    double factors[VQL_MAX_KERNELS];
+    int64_t time_ms = -1;
+    for (uint32_t i = 0; i < cache->tail.count; i++) {
+        const vql_cache_event event = vql_events_get(&cache->tail, i);
+        if (event.time_ms != time_ms) {
+            for (uint32_t r = 0; r < model->shape.kernels; r++) {
+                const double hours = vql_cache_hours(event.time_ms, view->base_ms[r]);
+                factors[r] = exp((double)model->decay[r] * hours);
+            }
+            time_ms = event.time_ms;
+        }
+        add_event(view, cache->catalog, &event, factors);
+    }
+}
+
+void vql_cache_view_load(vql_cache_view *view, const vql_cache *cache)
+{
+    double scales[VQL_MAX_KERNELS];
+    view->reference_ms = cache->reference_ms;
+    load_map(view, cache);
+    load_keys(view, cache->catalog->model);
+    load_bases(view, cache, scales);
+    load_rows(view, cache, scales);
+    load_tail(view, cache);
+}
