@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "allocation.h"
-#include "cache_codec.h"
+#include "cache_choice.h"
 #include "cache_fold.h"
-#include "catalog_data.h"
-#include "model_data.h"
 
 enum {
     CHUNK_EVENTS = 256, /* appended at a time, each chunk whole or not at all */
@@ -30,8 +28,7 @@ vql_code vql_cache_new_with(const vql_catalog *catalog, const vql_cache_options 
 {
     if (allocator == NULL)
         allocator = vql_allocator_default();
-    const vql_model *model = catalog->model;
-    const vql_shape *shape = &model->shape;
+    const vql_shape *shape = &catalog->model->shape;
     const size_t bytes = sizeof(vql_cache) + shape->kernels * sizeof(vql_cache_base);
     vql_cache *cache = allocator->allocate(allocator->context, bytes);
     if (cache == NULL)
@@ -42,11 +39,6 @@ vql_code vql_cache_new_with(const vql_catalog *catalog, const vql_cache_options 
     cache->random = options->seed;
     cache->format = options->format;
     vql_events_init(&cache->tail, shape);
-    for (uint32_t g = 0; g < shape->groups; g++)
-        cache->rows.codewords += model->codewords[g];
-    cache->rows.words = vql_rows_words(cache->rows.codewords);
-    cache->rows.row_bytes =
-        shape->kernels * (uint32_t)vql_codec_slice_bytes(options->format, shape->group_width);
     for (uint32_t r = 0; r < shape->kernels; r++)
         cache->bases[r].gain = 1.0;
     *out = cache;
@@ -96,8 +88,7 @@ release_cache:
     return code;
 }
 
-/* Ends a copy by making its contents the cache's. */
-static void take_contents(vql_cache *cache, vql_cache *copy)
+void vql_cache_take(vql_cache *cache, vql_cache *copy)
 {
     const vql_allocator allocator = cache->allocator;
     release_contents(cache);
@@ -105,28 +96,13 @@ static void take_contents(vql_cache *cache, vql_cache *copy)
     vql_release(&allocator, copy);
 }
 
-/* ---- making rows ---- */
+/* ---- appending ---- */
 
-/* The positions of the rows that there are, the tail's codewords and those of some events. */
-static void map_all(vql_codeword_map *map, const vql_cache *cache, const vql_cache_event *events,
-                    size_t count)
+static void note_events(vql_cache *cache, size_t count, int64_t latest_ms)
 {
-    if (cache->rows.count > 0)
-        memcpy(map->bits, vql_rows_occupied(&cache->rows), map->words * sizeof *map->bits);
-    for (uint32_t i = 0; i < cache->tail.count; i++) {
-        const vql_cache_event event = vql_events_get(&cache->tail, i);
-        vql_map_add_event(map->bits, cache->catalog, &event);
-    }
-    for (size_t i = 0; i < count; i++)
-        vql_map_add_event(map->bits, cache->catalog, &events[i]);
-}
-
-static uint32_t map_count(const vql_codeword_map *map)
-{
-    uint32_t count = 0;
-    for (uint32_t w = 0; w < map->words; w++)
-        count += (uint32_t)__builtin_popcountll(map->bits[w]);
-    return count;
+    cache->events += count;
+    if (latest_ms > cache->reference_ms)
+        cache->reference_ms = latest_ms;
 }
 
 /* The most events that a row counts. */
@@ -138,28 +114,6 @@ static uint32_t largest_count(const vql_cache_rows *rows)
         most = count > most ? count : most;
     }
     return most;
-}
-
-/* Whether rows for a map take less memory than the tail would with so many bytes. */
-static bool rows_are_smaller(const vql_cache *cache, const vql_codeword_map *map, size_t events,
-                             size_t tail_bytes)
-{
-    return vql_rows_bytes_for(&cache->rows, map_count(map), events) < tail_bytes;
-}
-
-/* The least that rows for any event take: a bound that needs no map. */
-static size_t least_row_bytes(const vql_cache *cache)
-{
-    return vql_rows_bytes_for(&cache->rows, cache_model(cache)->shape.groups, 1);
-}
-
-/* ---- appending ---- */
-
-static void note_events(vql_cache *cache, size_t count, int64_t latest_ms)
-{
-    cache->events += count;
-    if (latest_ms > cache->reference_ms)
-        cache->reference_ms = latest_ms;
 }
 
 /* The earliest and the latest of some times. */
@@ -177,65 +131,66 @@ static time_span span_of(const vql_cache_event *events, size_t count)
     return span;
 }
 
-static int64_t tail_latest_ms(const vql_cache *cache)
+/* Makes rows for the tail and the events, and folds them. */
+static vql_code fold(vql_cache *cache, const vql_cache_event *events, size_t count,
+                     int64_t latest_ms)
 {
-    int64_t latest_ms = 0;
-    for (uint32_t i = 0; i < cache->tail.count; i++) {
-        const vql_cache_event event = vql_events_get(&cache->tail, i);
-        latest_ms = event.time_ms > latest_ms ? event.time_ms : latest_ms;
-    }
-    return latest_ms;
-}
-
-/* Folds the tail and the events into rows for a map that has room for all of them. */
-static vql_code fold_into(vql_cache *cache, const vql_codeword_map *map,
-                          const vql_cache_event *events, size_t count)
-{
-    const bool first = cache->rows.count == 0;
-    const uint64_t most = (uint64_t)largest_count(&cache->rows) + cache->tail.count + count;
-    int64_t latest_ms = tail_latest_ms(cache);
-    for (size_t i = 0; i < count; i++)
-        latest_ms = events[i].time_ms > latest_ms ? events[i].time_ms : latest_ms;
-    const vql_code code = vql_rows_reserve(&cache->rows, map->bits, most, &cache->allocator);
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    const int64_t tail_ms = vql_events_latest(&cache->tail);
+    vql_codeword_map map;
+    vql_code code = vql_map_init(&map, cache->rows.words, &cache->allocator);
     if (code != VQL_OK)
         return code;
-    if (first)
-        vql_fold_start(cache, latest_ms);
-    else
-        vql_fold_advance(cache, latest_ms);
+    memcpy(map.bits, vql_rows_occupied(&cache->rows), map.words * sizeof *map.bits);
+    for (uint32_t i = 0; i < cache->tail.count; i++) {
+        const vql_cache_event event = vql_events_get(&cache->tail, i);
+        vql_map_add_event(map.bits, &layout, cache->catalog, &event);
+    }
+    for (size_t i = 0; i < count; i++)
+        vql_map_add_event(map.bits, &layout, cache->catalog, &events[i]);
+    const uint64_t most = (uint64_t)largest_count(&cache->rows) + cache->tail.count + count;
+    code = vql_rows_reserve(&cache->rows, map.bits, most, &cache->allocator);
+    vql_map_release(&map, &cache->allocator);
+    if (code != VQL_OK)
+        return code;
+    vql_fold_advance(cache, tail_ms > latest_ms ? tail_ms : latest_ms);
     vql_fold_tail(cache);
     vql_fold_events(cache, events, count, 1);
-    vql_events_trim(&cache->tail, &cache->allocator);
     return VQL_OK;
 }
 
-/* Appends events when the tail has no room for them: more of it, or rows. */
-static vql_code append_growing(vql_cache *cache, const vql_cache_event *events, size_t count,
+/* Appends events in the form that the cache has. */
+static vql_code append_in_form(vql_cache *cache, const vql_cache_event *events, size_t count,
                                time_span span)
 {
-    const size_t tail_bytes =
-        vql_events_bytes_with(&cache->tail, count, span.first_ms, span.last_ms);
-    const uint64_t after = cache->tail.count + count;
-    const bool has_rows = cache->rows.count > 0;
-    const uint32_t limit = has_rows ? VQL_CACHE_TAIL_EVENTS : VQL_CACHE_MOST_EVENTS_KEPT;
-    vql_code code = VQL_OK;
-    bool fold = after > limit;
-    if (fold || (!has_rows && least_row_bytes(cache) < tail_bytes)) {
-        vql_codeword_map map;
-        code = vql_map_init(&map, cache->rows.words, &cache->allocator);
-        if (code != VQL_OK)
-            return code;
-        map_all(&map, cache, events, count);
-        fold = fold || rows_are_smaller(cache, &map, after, tail_bytes);
-        if (fold)
-            code = fold_into(cache, &map, events, count);
-        vql_map_release(&map, &cache->allocator);
-    }
-    if (fold || code != VQL_OK)
-        return code;
-    code = vql_events_reserve(&cache->tail, count, span.first_ms, span.last_ms, &cache->allocator);
+    if (cache->form != VQL_FORM_EVENTS && cache->tail.count + count > VQL_CACHE_TAIL_EVENTS)
+        return fold(cache, events, count, span.last_ms);
+    const vql_code code = vql_events_reserve(&cache->tail, count, span.first_ms, span.last_ms,
+                                             &cache->allocator);
     for (size_t i = 0; i < count && code == VQL_OK; i++)
         vql_events_push(&cache->tail, &events[i]);
+    return code;
+}
+
+/* Appends events in a form that the cache has not yet. */
+static vql_code append_in_another(vql_cache *cache, vql_cache_form form,
+                                  const vql_cache_event *events, size_t count, time_span span)
+{
+    vql_cache *copy;
+    vql_code code = vql_cache_clone(cache, &copy);
+    if (code != VQL_OK)
+        return code;
+    const bool before = copy->form == VQL_FORM_ITEMS; /* only events can be converted with others */
+    if (before)
+        code = vql_cache_convert(copy, form);
+    if (code == VQL_OK)
+        code = append_in_form(copy, events, count, span);
+    if (code == VQL_OK && !before)
+        code = vql_cache_convert(copy, form);
+    if (code == VQL_OK)
+        vql_cache_take(cache, copy);
+    else
+        vql_cache_free(copy);
     return code;
 }
 
@@ -248,12 +203,19 @@ static vql_code append_chunk(vql_cache *cache, const vql_cache_event *events, si
         assert(events[i].time_ms >= 0);
     }
     const time_span span = span_of(events, count);
-    const bool full = cache->rows.count > 0 && cache->tail.count + count > VQL_CACHE_TAIL_EVENTS;
+    const bool full =
+        cache->form != VQL_FORM_EVENTS && cache->tail.count + count > VQL_CACHE_TAIL_EVENTS;
     if (!full && vql_events_fit(&cache->tail, count, span.first_ms, span.last_ms)) {
         for (size_t i = 0; i < count; i++)
             vql_events_push(&cache->tail, &events[i]);
     } else {
-        const vql_code code = append_growing(cache, events, count, span);
+        vql_cache_form form;
+        vql_code code =
+            vql_cache_choose(cache, events, count, span.first_ms, span.last_ms, &form);
+        if (code == VQL_OK && form == cache->form)
+            code = append_in_form(cache, events, count, span);
+        else if (code == VQL_OK)
+            code = append_in_another(cache, form, events, count, span);
         if (code != VQL_OK)
             return code;
     }
@@ -278,7 +240,7 @@ vql_code vql_cache_append(vql_cache *cache, const vql_cache_event *events, size_
             vql_cache_free(copy);
     }
     if (code == VQL_OK)
-        take_contents(cache, copy);
+        vql_cache_take(cache, copy);
     return code;
 }
 
@@ -308,12 +270,13 @@ size_t vql_cache_append_each(vql_cache *const *caches, const vql_cache_event *ev
 static bool rows_can_hold(const vql_cache *cache, const vql_cache_event *event)
 {
     const vql_model *model = cache_model(cache);
-    const uint16_t *codes = vql_catalog_codes(cache->catalog, event->row, event->event_type);
-    uint32_t position = 0;
-    for (uint32_t g = 0; g < model->shape.groups; g++) {
-        if (!vql_rows_has(&cache->rows, position + codes[g]))
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    uint32_t first = 0;
+    for (uint32_t g = 0; g < layout.groups; g++) {
+        const uint32_t code = vql_event_code(&layout, cache->catalog, event, g);
+        if (!vql_rows_has(&cache->rows, first + code))
             return false;
-        position += model->codewords[g];
+        first += vql_group_positions(&layout, model, g);
     }
     for (uint32_t r = 0; r < model->shape.kernels; r++) {
         const double hours = vql_cache_hours(event->time_ms, cache->bases[r].time_ms);
@@ -336,14 +299,17 @@ vql_code vql_cache_remove(vql_cache *cache, const vql_cache_event *event)
         return VQL_VALUE;
     vql_fold_events(cache, event, 1, -1);
     cache->events--;
-    const uint16_t *codes = vql_catalog_codes(cache->catalog, event->row, event->event_type);
-    uint32_t position = 0;
-    for (uint32_t g = 0; g < model->shape.groups; g++) {
-        const uint32_t index = vql_rows_index(&cache->rows, position + codes[g]);
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    uint32_t first = 0;
+    for (uint32_t g = 0; g < layout.groups; g++) {
+        const uint32_t position = first + vql_event_code(&layout, cache->catalog, event, g);
+        const uint32_t index = vql_rows_index(&cache->rows, position);
         if (vql_rows_count(&cache->rows, index) == 0)
-            vql_rows_delete(&cache->rows, position + codes[g], &cache->allocator);
-        position += model->codewords[g];
+            vql_rows_delete(&cache->rows, position, &cache->allocator);
+        first += vql_group_positions(&layout, model, g);
     }
+    if (cache->rows.count == 0)
+        vql_cache_set_form(cache, VQL_FORM_EVENTS);
     return VQL_OK;
 }
 
@@ -361,7 +327,7 @@ int64_t vql_cache_reference_ms(const vql_cache *cache)
 
 vql_cache_form vql_cache_form_of(const vql_cache *cache)
 {
-    return cache->rows.count > 0 ? VQL_FORM_ROWS : VQL_FORM_EVENTS;
+    return cache->form;
 }
 
 vql_cache_format vql_cache_format_of(const vql_cache *cache)
@@ -376,9 +342,16 @@ uint32_t vql_cache_occupied(const vql_cache *cache, uint32_t group)
     uint32_t position = 0;
     for (uint32_t g = 0; g < group; g++)
         position += model->codewords[g];
-    for (uint32_t code = 0; code < model->codewords[group]; code++)
+    for (uint32_t code = 0; cache->form == VQL_FORM_ROWS && code < model->codewords[group]; code++)
         if (vql_rows_has(&cache->rows, position + code))
             vql_bits_set(map, code);
+    for (uint32_t w = 0; cache->form == VQL_FORM_ITEMS && w < cache->rows.words; w++) {
+        for (uint64_t left = vql_rows_occupied(&cache->rows)[w]; left != 0; left &= left - 1) {
+            const vql_cache_event item =
+                vql_item_event(model, w * 64 + (uint32_t)__builtin_ctzll(left));
+            vql_bits_set(map, vql_catalog_codes(cache->catalog, item.row, item.event_type)[group]);
+        }
+    }
     for (uint32_t i = 0; i < cache->tail.count; i++) {
         const vql_cache_event event = vql_events_get(&cache->tail, i);
         vql_bits_set(map, vql_catalog_codes(cache->catalog, event.row, event.event_type)[group]);

@@ -24,10 +24,23 @@ struct vql_cache {
     int64_t reference_ms;
     uint64_t random; /* the state of the rounding's generator */
     vql_cache_events_list tail;
-    vql_cache_rows rows;
-    vql_cache_format format;
+    vql_cache_rows rows;     /* of items or of codewords, as the form says */
+    vql_cache_form form;     /* VQL_FORM_EVENTS when there are no rows */
+    vql_cache_format format; /* of codewords' rows */
     vql_cache_base bases[]; /* [R] */
 };
+
+/* Bounds a map of all items: rows of items would not be the smaller ones far below it. */
+#define VQL_CACHE_MOST_POSITIONS (1 << 22)
+
+/* Sets the form of a cache without rows. */
+void vql_cache_set_form(vql_cache *cache, vql_cache_form form);
+
+/* Makes a cache one of codewords' rows or of items, which its events or items become. */
+vql_code vql_cache_convert(vql_cache *cache, vql_cache_form form);
+
+/* Ends a copy of a cache by making its contents the cache's. */
+void vql_cache_take(vql_cache *cache, vql_cache *copy);
 
 /* later_ms - earlier_ms in hours. Both are at least 0, so that the difference cannot overflow. */
 static inline double vql_cache_hours(int64_t later_ms, int64_t earlier_ms)

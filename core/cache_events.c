@@ -164,6 +164,16 @@ vql_cache_event vql_events_get(const vql_cache_events_list *list, uint32_t index
     };
 }
 
+int64_t vql_events_latest(const vql_cache_events_list *list)
+{
+    int64_t latest_ms = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const int64_t time_ms = vql_events_get(list, i).time_ms;
+        latest_ms = time_ms > latest_ms ? time_ms : latest_ms;
+    }
+    return latest_ms;
+}
+
 void vql_events_trim(vql_cache_events_list *list, const vql_allocator *allocator)
 {
     const size_t most = 2 * VQL_CACHE_TAIL_EVENTS * (size_t)vql_events_stride(list);

@@ -64,6 +64,9 @@ void vql_events_trim(vql_cache_events_list *list, const vql_allocator *allocator
 /* The event at an index < count. */
 vql_cache_event vql_events_get(const vql_cache_events_list *list, uint32_t index);
 
+/* The latest time in the list; 0 for an empty one. */
+int64_t vql_events_latest(const vql_cache_events_list *list);
+
 /* Takes out one event like this one; false when there is none. */
 bool vql_events_remove(vql_cache_events_list *list, const vql_cache_event *event);
 

@@ -5,9 +5,6 @@
 #include <string.h>
 
 #include "allocation.h"
-#include "cache_codec.h"
-#include "catalog_data.h"
-#include "model_data.h"
 
 vql_code vql_map_init(vql_codeword_map *map, uint32_t words, const vql_allocator *allocator)
 {
@@ -27,22 +24,20 @@ void vql_map_release(vql_codeword_map *map, const vql_allocator *allocator)
         vql_release(allocator, map->bits);
 }
 
-void vql_map_add_event(uint64_t *bits, const vql_catalog *catalog, const vql_cache_event *event)
+void vql_map_add_event(uint64_t *bits, const vql_row_layout *layout, const vql_catalog *catalog,
+                       const vql_cache_event *event)
 {
-    const vql_model *model = catalog->model;
-    const uint16_t *codes = vql_catalog_codes(catalog, event->row, event->event_type);
     uint32_t first = 0;
-    for (uint32_t g = 0; g < model->shape.groups; g++) {
-        vql_bits_set(bits, first + codes[g]);
-        first += model->codewords[g];
+    for (uint32_t g = 0; g < layout->groups; g++) {
+        vql_bits_set(bits, first + vql_event_code(layout, catalog, event, g));
+        first += vql_group_positions(layout, catalog->model, g);
     }
 }
 
 void vql_fold_rebase(vql_cache *cache, uint32_t kernel, int64_t time_ms)
 {
     const vql_model *model = cache->catalog->model;
-    const size_t group_width = model->shape.group_width;
-    const size_t slice_bytes = vql_codec_slice_bytes(cache->format, group_width);
+    const vql_row_layout layout = vql_row_layout_of(cache);
     vql_cache_base *base = &cache->bases[kernel];
     const double lengths = (double)model->decay[kernel] * vql_cache_hours(time_ms, base->time_ms);
     if (time_ms <= base->time_ms)
@@ -50,11 +45,11 @@ void vql_fold_rebase(vql_cache *cache, uint32_t kernel, int64_t time_ms)
     int exponent;
     const double part = frexp(base->gain * exp(-lengths), &exponent);
     for (uint32_t i = 0; i < cache->rows.count; i++) {
-        uint8_t *slice = vql_rows_slices(&cache->rows, i) + kernel * slice_bytes;
+        uint8_t *slice = vql_rows_slices(&cache->rows, i) + kernel * layout.slice_bytes;
         if (part > 0.0)
-            vql_codec_shift(cache->format, group_width, slice, 1 - exponent);
+            vql_codec_shift(layout.format, layout.width, slice, 1 - exponent);
         else
-            memset(slice, 0, slice_bytes);
+            memset(slice, 0, layout.slice_bytes);
     }
     *base = (vql_cache_base){time_ms, part > 0.0 ? 2.0 * part : 1.0};
 }
@@ -77,11 +72,12 @@ void vql_fold_advance(vql_cache *cache, int64_t time_ms)
 
 /* Up to VQL_FOLD_EVENTS events, and what each kernel makes of their times. */
 typedef struct batch {
+    vql_row_layout layout;
     const vql_cache_event *events;
     uint32_t count;
     int times;
     double factors[VQL_FOLD_EVENTS * VQL_MAX_KERNELS]; /* [count, R] */
-    uint32_t order[VQL_FOLD_EVENTS]; /* a group's code << 16 | index of the event, ascending */
+    uint64_t order[VQL_FOLD_EVENTS]; /* a group's code << 16 | index of the event, ascending */
 } batch;
 
 static void batch_factors(batch *of, const vql_cache *cache)
@@ -102,17 +98,23 @@ static void batch_factors(batch *of, const vql_cache *cache)
     }
 }
 
-/* Sorts the batch by the codes of a group. */
+/* Sorts the batch by the codes of a group (Shell's method). */
 static void batch_sort(batch *of, const vql_catalog *catalog, uint32_t group)
 {
+    static const uint32_t GAPS[] = {57, 23, 10, 4, 1};
     for (uint32_t i = 0; i < of->count; i++) {
-        const vql_cache_event *event = &of->events[i];
-        const uint32_t code = vql_catalog_codes(catalog, event->row, event->event_type)[group];
-        const uint32_t key = code << 16 | i;
-        uint32_t at = i;
-        for (; at > 0 && of->order[at - 1] > key; at--)
-            of->order[at] = of->order[at - 1];
-        of->order[at] = key;
+        const uint64_t code = vql_event_code(&of->layout, catalog, &of->events[i], group);
+        of->order[i] = code << 16 | i;
+    }
+    for (size_t g = 0; g < sizeof GAPS / sizeof GAPS[0]; g++) {
+        const uint32_t gap = GAPS[g];
+        for (uint32_t i = gap; i < of->count; i++) {
+            const uint64_t key = of->order[i];
+            uint32_t at = i;
+            for (; at >= gap && of->order[at - gap] > key; at -= gap)
+                of->order[at] = of->order[at - gap];
+            of->order[at] = key;
+        }
     }
 }
 
@@ -122,11 +124,11 @@ static void fold_slice(vql_cache *cache, const batch *of, uint32_t group, uint32
 {
     const vql_catalog *catalog = cache->catalog;
     const vql_shape *shape = &catalog->model->shape;
-    const size_t width = shape->group_width;
+    const size_t width = of->layout.width;
     double addend[VQL_MAX_WIDTH + 1];
     memset(addend, 0, (width + 1) * sizeof *addend);
     for (uint32_t k = first; k < last; k++) {
-        const uint32_t i = of->order[k] & 0xffff;
+        const uint32_t i = (uint32_t)of->order[k] & 0xffff;
         const vql_cache_event *event = &of->events[i];
         const float *item = catalog->value_item + (size_t)event->row * shape->width + group * width;
         const float *type =
@@ -139,29 +141,28 @@ static void fold_slice(vql_cache *cache, const batch *of, uint32_t group, uint32
         addend[width] += factor;
     }
     if (addend[width] != 0.0)
-        vql_codec_add(cache->format, width, slice, addend, &cache->random);
+        vql_codec_add(of->layout.format, width, slice, addend, &cache->random);
 }
 
 static void fold_batch(vql_cache *cache, batch *of)
 {
-    const vql_model *model = cache->catalog->model;
-    const size_t slice_bytes = vql_codec_slice_bytes(cache->format, model->shape.group_width);
+    const size_t slice_bytes = of->layout.slice_bytes;
     uint32_t position = 0;
     batch_factors(of, cache);
-    for (uint32_t g = 0; g < model->shape.groups; g++) {
+    for (uint32_t g = 0; g < of->layout.groups; g++) {
         batch_sort(of, cache->catalog, g);
         for (uint32_t first = 0, last; first < of->count; first = last) {
-            const uint32_t code = of->order[first] >> 16;
+            const uint64_t code = of->order[first] >> 16;
             for (last = first + 1; last < of->count && of->order[last] >> 16 == code;)
                 last++;
-            const uint32_t index = vql_rows_index(&cache->rows, position + code);
+            const uint32_t index = vql_rows_index(&cache->rows, position + (uint32_t)code);
             uint8_t *slices = vql_rows_slices(&cache->rows, index);
-            for (uint32_t r = 0; r < model->shape.kernels; r++)
+            for (uint32_t r = 0; r < of->layout.kernels; r++)
                 fold_slice(cache, of, g, r, first, last, slices + r * slice_bytes);
             const uint32_t change = (uint32_t)of->times * (last - first);
             vql_rows_set_count(&cache->rows, index, vql_rows_count(&cache->rows, index) + change);
         }
-        position += model->codewords[g];
+        position += vql_group_positions(&of->layout, cache->catalog->model, g);
     }
 }
 
@@ -170,6 +171,7 @@ void vql_fold_events(vql_cache *cache, const vql_cache_event *events, size_t cou
     for (size_t first = 0; first < count; first += VQL_FOLD_EVENTS) {
         const size_t left = count - first < VQL_FOLD_EVENTS ? count - first : VQL_FOLD_EVENTS;
         batch of;
+        of.layout = vql_row_layout_of(cache);
         of.events = events + first;
         of.count = (uint32_t)left;
         of.times = times;

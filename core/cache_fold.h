@@ -4,14 +4,14 @@
 #ifndef VQL_CORE_CACHE_FOLD_H
 #define VQL_CORE_CACHE_FOLD_H
 
-#include "cache_data.h"
+#include "cache_layout.h"
 
 enum {
-    VQL_FOLD_EVENTS = 64, /* folded at a time, so that a row is rounded once for all of them */
+    VQL_FOLD_EVENTS = 256, /* folded at a time, so that a row is rounded once for all of them */
     VQL_FEW_WORDS = 64,   /* of a map on the stack: 4096 codewords */
 };
 
-/* A set of codewords. */
+/* A set of positions. */
 typedef struct vql_codeword_map {
     uint64_t *bits;
     uint32_t words;
@@ -22,8 +22,9 @@ typedef struct vql_codeword_map {
 vql_code vql_map_init(vql_codeword_map *map, uint32_t words, const vql_allocator *allocator);
 void vql_map_release(vql_codeword_map *map, const vql_allocator *allocator);
 
-/* Adds the codewords of an event to a set with a bit a position. */
-void vql_map_add_event(uint64_t *bits, const vql_catalog *catalog, const vql_cache_event *event);
+/* Adds an event's positions in a layout to a set with a bit a position. */
+void vql_map_add_event(uint64_t *bits, const vql_row_layout *layout, const vql_catalog *catalog,
+                       const vql_cache_event *event);
 
 /* Moves kernel r's base forward to time_ms, if it is later, which no sum's worth depends on. */
 void vql_fold_rebase(vql_cache *cache, uint32_t kernel, int64_t time_ms);

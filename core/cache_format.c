@@ -13,25 +13,23 @@
  *     64   4  number of events below
  *     68   1  bytes of an item code in them: what I · A - 1 takes
  *     69   1  bytes of a time in them: 1 … 8
- *     70   1  bytes of a count: 1, 2 or 4
- *     71   1  0
+ *     70   1  bytes of a count: 1, 2 or 4; 0 without rows
+ *     71   1  form: vql_cache_form
  *     72      base time, at most t_ref, and gain, from 1/2 to 2, of every kernel  [R] of 8 and 8
  *             events as they came                           [events below], cache_events.h
  *             then, unless these are all events:
- *             codewords in use, a bit each, zeros behind    [Σ_g K_g / 64, rounded up] of 8
+ *             positions in use, a bit each, zeros behind    [positions / 64, rounded up] of 8
  *             counts                                        [rows], at least 1; with the events
  *                                                           above events in sum for every group
  *             slices                                        [rows, R], cache_codec.h
+ *             A position is that of a codeword, or of an item and event type, as the form says.
  */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
 #include "allocation.h"
-#include "cache_codec.h"
-#include "cache_data.h"
-#include "catalog_data.h"
-#include "model_data.h"
+#include "cache_layout.h"
 
 static const uint8_t MAGIC[4] = {'V', 'Q', 'L', 'C'};
 
@@ -111,7 +109,7 @@ static uint8_t *put_header(uint8_t *out, const vql_cache *cache)
     out = put(out, cache->tail.item_bytes, 1);
     out = put(out, cache->tail.time_bytes, 1);
     out = put(out, cache->rows.count_bytes, 1);
-    return put(out, 0, 1);
+    return put(out, (uint64_t)cache->form, 1);
 }
 
 static void put_rows(uint8_t *out, const vql_cache_rows *rows)
@@ -202,7 +200,7 @@ static vql_code check_range(const reader *from, const char *what, uint64_t numbe
 /* The numbers of the header from the format on. */
 typedef struct header {
     uint64_t format, events, reference_ms, random, tail_base_ms, tail_count;
-    uint64_t item_bytes, time_bytes, count_bytes, padding;
+    uint64_t item_bytes, time_bytes, count_bytes, form;
 } header;
 
 static header take_header(reader *from)
@@ -217,7 +215,7 @@ static header take_header(reader *from)
     read.item_bytes = take(&from->in, 1);
     read.time_bytes = take(&from->in, 1);
     read.count_bytes = take(&from->in, 1);
-    read.padding = take(&from->in, 1);
+    read.form = take(&from->in, 1);
     return read;
 }
 
@@ -225,8 +223,10 @@ static vql_code check_header(const reader *from, const header *read, const vql_s
 {
     vql_cache_events_list like;
     vql_events_init(&like, shape);
-    const uint64_t most_tail = read->tail_count == read->events ? VQL_CACHE_MOST_EVENTS_KEPT
-                                                                : VQL_CACHE_TAIL_EVENTS;
+    const bool rows = read->tail_count < read->events;
+    const uint64_t most_tail = rows ? VQL_CACHE_TAIL_EVENTS : VQL_CACHE_MOST_EVENTS_KEPT;
+    const uint64_t least_form = !rows ? VQL_FORM_EVENTS
+                                : vql_items_fit(shape) ? VQL_FORM_ITEMS : VQL_FORM_ROWS;
     const struct {
         const char *name;
         uint64_t number, least, most;
@@ -239,8 +239,8 @@ static vql_code check_header(const reader *from, const header *read, const vql_s
         {"number of events kept", read->tail_count, 0, read->events},
         {"bytes of an item code", read->item_bytes, like.item_bytes, like.item_bytes},
         {"bytes of a time", read->time_bytes, 1, 8},
-        {"bytes of a count", read->count_bytes, 0, 4},
-        {"byte 71", read->padding, 0, 0},
+        {"bytes of a count", read->count_bytes, 0, rows ? 4 : 0},
+        {"form", read->form, least_form, rows ? VQL_FORM_ROWS : VQL_FORM_EVENTS},
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const vql_code code =
@@ -248,8 +248,7 @@ static vql_code check_header(const reader *from, const header *read, const vql_s
         if (code != VQL_OK)
             return code;
     }
-    const bool has_rows = read->tail_count < read->events;
-    if (read->count_bytes == 3 || (has_rows && read->count_bytes == 0)) {
+    if (read->count_bytes == 3 || (rows && read->count_bytes == 0)) {
         return vql_fail(from->error, VQL_VALUE, "cache: bytes of a count is %" PRIu64
                         ", not 1, 2 or 4", read->count_bytes);
     }
@@ -308,8 +307,9 @@ static vql_code read_tail(reader *from, const header *read, vql_cache *cache)
 /* Reads which rows there are and makes them. */
 static vql_code read_map(reader *from, const header *read, vql_cache *cache)
 {
+    vql_cache_set_form(cache, (vql_cache_form)read->form);
     vql_cache_rows *rows = &cache->rows;
-    vql_code code = need(from, (uint64_t)rows->words * 8, "the codewords in use");
+    vql_code code = need(from, (uint64_t)rows->words * 8, "the positions in use");
     if (code != VQL_OK)
         return code;
     uint64_t count = 0;
@@ -320,7 +320,7 @@ static vql_code read_map(reader *from, const header *read, vql_cache *cache)
         count += (uint64_t)__builtin_popcountll(last);
     }
     if (rows->codewords % 64 != 0 && last >> rows->codewords % 64 != 0)
-        return vql_fail(from->error, VQL_VALUE, "cache: a codeword in use is not below %" PRIu32,
+        return vql_fail(from->error, VQL_VALUE, "cache: a position in use is not below %" PRIu32,
                         rows->codewords);
     rows->count_bytes = (uint8_t)read->count_bytes;
     if (rows_bytes(rows, count) != bytes_left(from)) {
@@ -338,12 +338,12 @@ static vql_code read_map(reader *from, const header *read, vql_cache *cache)
 
 /* Reads the counts of a group's rows, from *index on. */
 static vql_code read_group(reader *from, vql_cache *cache, uint32_t group, uint32_t first,
-                           uint32_t *index)
+                           uint32_t positions, uint32_t *index)
 {
     vql_cache_rows *rows = &cache->rows;
     const uint64_t expected = cache->events - cache->tail.count;
     uint64_t events = 0;
-    for (uint32_t code = 0; code < cache->catalog->model->codewords[group]; code++) {
+    for (uint32_t code = 0; code < positions; code++) {
         if (!vql_rows_has(rows, first + code))
             continue;
         const uint64_t count = take(&from->in, rows->count_bytes);
@@ -364,32 +364,32 @@ static vql_code read_group(reader *from, vql_cache *cache, uint32_t group, uint3
 
 static vql_code read_slices(reader *from, vql_cache *cache)
 {
-    const vql_shape *shape = &cache->catalog->model->shape;
-    const size_t slice_bytes = vql_codec_slice_bytes(cache->format, shape->group_width);
-    const size_t slices = (size_t)cache->rows.count * shape->kernels;
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    const size_t slices = (size_t)cache->rows.count * layout.kernels;
     for (size_t i = 0; i < slices; i++) {
-        const uint8_t *slice = from->in + i * slice_bytes;
-        const size_t bad = vql_codec_check(cache->format, shape->group_width, slice);
-        if (bad <= shape->group_width) {
+        const uint8_t *slice = from->in + i * layout.slice_bytes;
+        const size_t bad = vql_codec_check(layout.format, layout.width, slice);
+        if (bad <= layout.width) {
             return vql_fail(from->error, VQL_VALUE,
                             "cache: row %zu, kernel %zu: number %zu is not finite, an n too small, "
                             "or no number of the format",
-                            i / shape->kernels, i % shape->kernels, bad);
+                            i / layout.kernels, i % layout.kernels, bad);
         }
     }
-    memcpy(vql_rows_slices(&cache->rows, 0), from->in, slices * slice_bytes);
+    memcpy(vql_rows_slices(&cache->rows, 0), from->in, slices * layout.slice_bytes);
     return VQL_OK;
 }
 
 static vql_code read_rows(reader *from, const header *read, vql_cache *cache)
 {
-    const vql_model *model = cache->catalog->model;
     vql_code code = read_map(from, read, cache);
+    const vql_row_layout layout = vql_row_layout_of(cache);
     uint32_t first = 0;
     uint32_t index = 0;
-    for (uint32_t g = 0; g < model->shape.groups && code == VQL_OK; g++) {
-        code = read_group(from, cache, g, first, &index);
-        first += model->codewords[g];
+    for (uint32_t g = 0; g < layout.groups && code == VQL_OK; g++) {
+        const uint32_t positions = vql_group_positions(&layout, cache->catalog->model, g);
+        code = read_group(from, cache, g, first, positions, &index);
+        first += positions;
     }
     return code == VQL_OK ? read_slices(from, cache) : code;
 }
@@ -406,7 +406,6 @@ static vql_code read_state(reader *from, const header *read, vql_cache *cache)
         return code;
     if (cache->tail.count < cache->events)
         return read_rows(from, read, cache);
-    cache->rows.count_bytes = (uint8_t)read->count_bytes;
     if (bytes_left(from) > 0) {
         return vql_fail(from->error, VQL_FORMAT, "cache: %zu bytes behind the events",
                         bytes_left(from));

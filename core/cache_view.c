@@ -5,10 +5,7 @@
 #include <string.h>
 
 #include "allocation.h"
-#include "cache_codec.h"
 #include "cache_fold.h"
-#include "catalog_data.h"
-#include "model_data.h"
 
 vql_code vql_cache_view_new(const vql_catalog *catalog, const vql_allocator *allocator,
                             vql_cache_view **out)
@@ -63,13 +60,21 @@ uint32_t vql_cache_view_find(const vql_cache_view *view, uint32_t key)
 static void load_map(vql_cache_view *view, const vql_cache *cache)
 {
     const vql_cache_rows *rows = &cache->rows;
-    if (rows->count > 0)
+    const vql_model *model = cache->catalog->model;
+    const vql_row_layout layout = {.groups = model->shape.groups}; /* of codewords */
+    memset(view->occupied, 0, view->words * sizeof *view->occupied);
+    if (cache->form == VQL_FORM_ROWS)
         memcpy(view->occupied, vql_rows_occupied(rows), view->words * sizeof *view->occupied);
-    else
-        memset(view->occupied, 0, view->words * sizeof *view->occupied);
+    for (uint32_t w = 0; w < rows->words && cache->form == VQL_FORM_ITEMS; w++) {
+        for (uint64_t left = vql_rows_occupied(rows)[w]; left != 0; left &= left - 1) {
+            const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
+            const vql_cache_event event = vql_item_event(model, position);
+            vql_map_add_event(view->occupied, &layout, cache->catalog, &event);
+        }
+    }
     for (uint32_t i = 0; i < cache->tail.count; i++) {
         const vql_cache_event event = vql_events_get(&cache->tail, i);
-        vql_map_add_event(view->occupied, cache->catalog, &event);
+        vql_map_add_event(view->occupied, &layout, cache->catalog, &event);
     }
     view->count = vql_bits_sum(view->occupied, view->before, view->words);
 }
@@ -96,11 +101,7 @@ static void load_keys(vql_cache_view *view, const vql_model *model)
 static void load_bases(vql_cache_view *view, const vql_cache *cache, double *scales)
 {
     const vql_model *model = cache->catalog->model;
-    int64_t latest_ms = 0;
-    for (uint32_t i = 0; i < cache->tail.count; i++) {
-        const vql_cache_event event = vql_events_get(&cache->tail, i);
-        latest_ms = event.time_ms > latest_ms ? event.time_ms : latest_ms;
-    }
+    const int64_t latest_ms = vql_events_latest(&cache->tail);
     for (uint32_t r = 0; r < model->shape.kernels; r++) {
         const vql_cache_base base = cache->bases[r];
         const double decay = (double)model->decay[r];
@@ -113,13 +114,11 @@ static void load_bases(vql_cache_view *view, const vql_cache *cache, double *sca
 
 static void load_row(float *sums, const vql_cache *cache, uint32_t position, const double *scales)
 {
-    const vql_shape *shape = &cache->catalog->model->shape;
-    const size_t slice_bytes = vql_codec_slice_bytes(cache->format, shape->group_width);
-    const uint8_t *slices =
-        vql_rows_slices(&cache->rows, vql_rows_index(&cache->rows, position));
-    for (uint32_t r = 0; r < shape->kernels; r++)
-        vql_codec_load(cache->format, shape->group_width, slices + r * slice_bytes, scales[r],
-                       sums + r * (shape->group_width + 1));
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    const uint8_t *slices = vql_rows_slices(&cache->rows, vql_rows_index(&cache->rows, position));
+    for (uint32_t r = 0; r < layout.kernels; r++)
+        vql_codec_load(layout.format, layout.width, slices + r * layout.slice_bytes, scales[r],
+                       sums + r * (layout.width + 1));
 }
 
 static void load_rows(vql_cache_view *view, const vql_cache *cache, const double *scales)
@@ -128,14 +127,14 @@ static void load_rows(vql_cache_view *view, const vql_cache *cache, const double
     for (uint32_t w = 0; w < view->words; w++) {
         for (uint64_t left = view->occupied[w]; left != 0; left &= left - 1) {
             const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
-            if (vql_rows_has(&cache->rows, position))
+            if (cache->form == VQL_FORM_ROWS && vql_rows_has(&cache->rows, position))
                 load_row(sums, cache, position, scales);
             else
                 memset(sums, 0, view->width * sizeof *sums);
             sums += view->width;
         }
     }
-    if (cache->tail.count > 0)
+    if (cache->tail.count > 0 || cache->form == VQL_FORM_ITEMS)
         memset(view->lost, 0, view->count * view->width * sizeof *view->lost);
 }
 
@@ -179,6 +178,28 @@ static void add_event(vql_cache_view *view, const vql_catalog *catalog,
     }
 }
 
+/* Adds the items, each as an event with the sums of its factors. */
+static void load_items(vql_cache_view *view, const vql_cache *cache, const double *scales)
+{
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    const uint64_t *occupied = vql_rows_occupied(&cache->rows);
+    const uint8_t *slice = vql_rows_slices(&cache->rows, 0);
+    for (uint32_t w = 0; w < cache->rows.words; w++) {
+        for (uint64_t left = occupied[w]; left != 0; left &= left - 1) {
+            const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
+            const vql_cache_event event = vql_item_event(cache->catalog->model, position);
+            double factors[VQL_MAX_KERNELS];
+            for (uint32_t r = 0; r < layout.kernels; r++) {
+                float n;
+                vql_codec_load(layout.format, 0, slice, scales[r], &n);
+                factors[r] = (double)n;
+                slice += layout.slice_bytes;
+            }
+            add_event(view, cache->catalog, &event, factors);
+        }
+    }
+}
+
 static void load_tail(vql_cache_view *view, const vql_cache *cache)
 {
     const vql_model *model = cache->catalog->model;
@@ -205,5 +226,7 @@ void vql_cache_view_load(vql_cache_view *view, const vql_cache *cache)
     load_keys(view, cache->catalog->model);
     load_bases(view, cache, scales);
     load_rows(view, cache, scales);
+    if (cache->form == VQL_FORM_ITEMS)
+        load_items(view, cache, scales);
     load_tail(view, cache);
 }

@@ -2,22 +2,22 @@
  * A user's cache: the whole history as sums per codeword (vql.md §6), or, where that is smaller, as
  * the events themselves.
  *
- *   events       item  time │ item  time │ …        as they came, packed: the form of a short history,
- *                                                   and of the latest events of a long one
- *   rows         group 0                  group 1
- *                code  count  row         code  count  row
- *                  3     17   ───┐          0      9   ...
- *                 41      2   ...│         17      1   ...
- *                                └──> [S₀ n₀ S₁ n₁ … ]        for each kernel r = 0 … R-1
- *                                         S_r[a]  D_g numbers  Σ exp(-λ_r (base_r - t_l)) v_l
- *                                         n_r[a]  1 number     Σ exp(-λ_r (base_r - t_l))
+ *   events   item time │ item time │ …     as they came, packed: a short history, and the latest
+ *                                          events of a long one
+ *   items    item  count  [n₀ n₁ … ]       for each item and event type in the history
+ *   rows     group code  count  row        for each codeword in use
+ *              0     3     17   ───> [S₀ n₀ S₁ n₁ … ]       for each kernel r = 0 … R-1
+ *              0    41      2   ...      S_r  D_g numbers   Σ exp(-λ_r (base_r - t_l)) v_l
+ *              1     0      9   ...      n_r  1 number      Σ exp(-λ_r (base_r - t_l))
  *
- * A new cache holds events. When rows would take fewer bytes, or at VQL_CACHE_MOST_EVENTS_KEPT, it
- * folds them into rows; from then on it collects up to VQL_CACHE_TAIL_EVENTS events at a time and
- * folds these. Events are exact. Only codewords in use have a row. Each kernel has a base time of
- * its own, which moves forward when events have got further ahead of it than a fixed number of
- * decay lengths, so that no sum grows beyond what its format holds. Times are milliseconds since
- * the Unix epoch, at least 0.
+ * A new cache holds events. When items or rows would take fewer bytes, or at
+ * VQL_CACHE_MOST_EVENTS_KEPT events, it folds them into the smaller of the two; items become rows
+ * when rows would take fewer bytes, or at VQL_CACHE_MOST_ITEMS. Beside items or rows a cache
+ * collects up to VQL_CACHE_TAIL_EVENTS events, which it folds together. Events and items are as
+ * good as exact; rows are as good as their format. Each kernel has a base time of its own, which
+ * moves forward when events have got further ahead of it than a fixed number of decay lengths, so
+ * that no sum grows beyond what its format holds. Times are milliseconds since the Unix epoch, at
+ * least 0.
  *
  * A cache belongs to one thread at a time. Functions that fail leave it as it was.
  */
@@ -35,8 +35,9 @@
 #define VQL_CACHE_MAX_EVENTS UINT32_MAX
 
 enum {
-    VQL_CACHE_MOST_EVENTS_KEPT = 1024, /* as events, in a cache without rows: bounds the fold */
-    VQL_CACHE_TAIL_EVENTS = 64,        /* as events, beside rows */
+    VQL_CACHE_MOST_EVENTS_KEPT = 1024, /* as events, alone: bounds the fold */
+    VQL_CACHE_TAIL_EVENTS = 64,        /* as events, beside items or rows */
+    VQL_CACHE_MOST_ITEMS = 4096,       /* bounds the fold */
 };
 
 /* What the sums of a row are kept in; core/cache_codec.h has the bytes. */
@@ -60,6 +61,7 @@ typedef struct vql_cache_options {
 /* What a cache is made of at the moment. */
 typedef enum vql_cache_form {
     VQL_FORM_EVENTS, /* events alone */
+    VQL_FORM_ITEMS,  /* items, and up to VQL_CACHE_TAIL_EVENTS events */
     VQL_FORM_ROWS,   /* rows, and up to VQL_CACHE_TAIL_EVENTS events */
 } vql_cache_form;
 
@@ -107,7 +109,7 @@ size_t vql_cache_append_each(vql_cache *const *caches, const vql_cache_event *ev
  * Takes an event out that was appended before: exactly when it is still kept as an event or was its
  * codeword's last, otherwise up to the rounding of the format. The reference time stays. Returns
  * VQL_OK, or VQL_VALUE when the cache can hold no such event: it is not among the events kept, and
- * in the rows one of its codewords is not in use, or its time is beyond every event's.
+ * what is folded has no such item or codewords, or its time is beyond every event's.
  */
 vql_code vql_cache_remove(vql_cache *cache, const vql_cache_event *event);
 
