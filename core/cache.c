@@ -105,10 +105,12 @@ static void note_events(vql_cache *cache, size_t count, int64_t latest_ms)
         cache->reference_ms = latest_ms;
 }
 
-/* The most events that a row counts. */
-static uint32_t largest_count(const vql_cache_rows *rows)
+/* The most events that a row can count, as far as it matters for the bytes of a count. */
+static uint32_t largest_count(const vql_cache_rows *rows, uint64_t events)
 {
     uint32_t most = 0;
+    if (events < UINT64_C(1) << (8 * rows->count_bytes))
+        return 0;
     for (uint32_t i = 0; i < rows->count; i++) {
         const uint32_t count = vql_rows_count(rows, i);
         most = count > most ? count : most;
@@ -148,7 +150,8 @@ static vql_code fold(vql_cache *cache, const vql_cache_event *events, size_t cou
     }
     for (size_t i = 0; i < count; i++)
         vql_map_add_event(map.bits, &layout, cache->catalog, &events[i]);
-    const uint64_t most = (uint64_t)largest_count(&cache->rows) + cache->tail.count + count;
+    const uint64_t most =
+        (uint64_t)largest_count(&cache->rows, cache->events + count) + cache->tail.count + count;
     code = vql_rows_reserve(&cache->rows, map.bits, most, &cache->allocator);
     vql_map_release(&map, &cache->allocator);
     if (code != VQL_OK)

@@ -98,9 +98,6 @@ static vql_code choose_for_items(const vql_cache *cache, const vql_cache_event *
 {
     prospect items;
     prospect rows;
-    const uint32_t most = cache->rows.count + cache->tail.count + (uint32_t)count;
-    if (most <= cache->rows.capacity && most <= VQL_CACHE_MOST_ITEMS)
-        return VQL_OK;
     vql_code code = prospect_of(cache, VQL_FORM_ITEMS, events, count, &items);
     if (code == VQL_OK)
         code = prospect_of(cache, VQL_FORM_ROWS, events, count, &rows);
@@ -109,17 +106,28 @@ static vql_code choose_for_items(const vql_cache *cache, const vql_cache_event *
     return code;
 }
 
+/* Whether a number passes a power of two on its way to another: when to look closely. */
+static bool passes_power(size_t from, size_t to)
+{
+    return (from ^ to) > from;
+}
+
 vql_code vql_cache_choose(const vql_cache *cache, const vql_cache_event *events, size_t count,
                           int64_t first_ms, int64_t last_ms, vql_cache_form *form)
 {
+    const size_t kept = cache->tail.count + count;
     *form = cache->form;
     if (cache->form == VQL_FORM_EVENTS) {
-        const bool full = cache->tail.count + count > VQL_CACHE_MOST_EVENTS_KEPT;
         const size_t bytes = vql_events_bytes_with(&cache->tail, count, first_ms, last_ms);
-        return choose_for_events(cache, events, count, full ? SIZE_MAX : bytes, form);
+        if (kept > VQL_CACHE_MOST_EVENTS_KEPT)
+            return choose_for_events(cache, events, count, SIZE_MAX, form);
+        if (passes_power(cache->tail.capacity_bytes, bytes))
+            return choose_for_events(cache, events, count, bytes, form);
+    } else if (cache->form == VQL_FORM_ITEMS && kept > VQL_CACHE_TAIL_EVENTS) {
+        const size_t most = cache->rows.count + kept;
+        if (most > VQL_CACHE_MOST_ITEMS || passes_power(cache->rows.count, most))
+            return choose_for_items(cache, events, count, form);
     }
-    if (cache->form == VQL_FORM_ITEMS && cache->tail.count + count > VQL_CACHE_TAIL_EVENTS)
-        return choose_for_items(cache, events, count, form);
     return VQL_OK;
 }
 

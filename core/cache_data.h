@@ -24,10 +24,10 @@ struct vql_cache {
     int64_t reference_ms;
     uint64_t random; /* the state of the rounding's generator */
     vql_cache_events_list tail;
-    vql_cache_rows rows;     /* of items or of codewords, as the form says */
     vql_cache_form form;     /* VQL_FORM_EVENTS when there are no rows */
     vql_cache_format format; /* of codewords' rows */
-    vql_cache_base bases[]; /* [R] */
+    vql_cache_rows rows;     /* of items or of codewords, as the form says */
+    vql_cache_base bases[];  /* [R] */
 };
 
 /* Bounds a map of all items: rows of items would not be the smaller ones far below it. */
