@@ -36,7 +36,7 @@
 
 enum {
     VQL_CACHE_MOST_EVENTS_KEPT = 1024, /* as events, alone: bounds the fold */
-    VQL_CACHE_TAIL_EVENTS = 64,        /* as events, beside items or rows */
+    VQL_CACHE_TAIL_EVENTS = 128,       /* as events, beside items or rows */
     VQL_CACHE_MOST_ITEMS = 4096,       /* bounds the fold */
 };
 
