@@ -75,8 +75,7 @@ static void score_all(const bench_model *model, const bench_histories *histories
     vql_cache **caches = calloc(histories->users, sizeof *caches);
     size_t *done = calloc(histories->users, sizeof *done);
     vql_scorer *scorer;
-    if (caches == NULL || done == NULL ||
-        vql_scorer_new(model->catalog, NULL, &scorer) != VQL_OK)
+    if (caches == NULL || done == NULL || vql_scorer_new(model->catalog, NULL, &scorer) != VQL_OK)
         bench_fail("no memory");
     for (size_t i = 0; i < count; i++) {
         const bench_impression *at = &impressions[i];
@@ -113,8 +112,10 @@ int main(int argc, char **argv)
         bench_impressions_read(argv[3], argc > 4 ? argv[4] : "test", &count);
     float *exact = malloc(count * sizeof *exact);
     float *scores = malloc(count * sizeof *scores);
-    printf("%zu impressions\n| format | AUC | AUC - fp32's | mean difference of a score | 99.9 %% | "
-           "largest |\n| --- | --- | --- | --- | --- | --- |\n", count);
+    printf(
+        "%zu impressions\n| format | AUC | AUC - fp32's | mean difference of a score | 99.9 %% | "
+        "largest |\n| --- | --- | --- | --- | --- | --- |\n",
+        count);
     double exact_auc = 0.0;
     for (int format = 0; format < VQL_CACHE_FORMATS; format++) {
         score_all(&model, &histories, impressions, count, (vql_cache_format)format,

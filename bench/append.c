@@ -126,8 +126,10 @@ int main(int argc, char **argv)
         {"the log's histories", 0, 1},
         {"all of at least 1,500 events", 1500, 5},
     };
-    printf("%zu users, %zu rounds\n\n| users | million events a second, mean | median round | 10 %% - "
-           "90 %% of rounds |\n| --- | --- | --- | --- |\n", users, rounds);
+    printf(
+        "%zu users, %zu rounds\n\n| users | million events a second, mean | median round | 10 %% - "
+        "90 %% of rounds |\n| --- | --- | --- | --- |\n",
+        users, rounds);
     for (size_t c = 0; c < sizeof CROWDS / sizeof CROWDS[0]; c++) {
         crowd of = crowd_new(&model, &histories, users / CROWDS[c].users_part, CROWDS[c].least);
         for (int shuffled = 0; shuffled < 2; shuffled++)

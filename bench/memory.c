@@ -16,11 +16,12 @@
 #include "model_file.h"
 #include "random.h"
 #include "retail.h"
+#include "vql/scorer.h"
 
 static const char *const FORMAT_NAMES[] = {"fp32", "bf16", "int16", "int8"};
 static const char *const FORM_NAMES[] = {"events", "items", "rows"};
 
-static const size_t LENGTHS[] = {1,    3,    10,    30,    100,    300,    1000,
+static const size_t LENGTHS[] = {1,    3,     10,    30,     100,    300,    1000,
                                  3000, 10000, 30000, 100000, 300000, 1000000};
 
 enum {
@@ -69,9 +70,8 @@ static void print_users(const bench_model *model, const bench_histories *histori
     }
     qsort(bytes, histories->users, sizeof *bytes, by_size);
     printf("| %s | %zu | %zu | %zu | %zu | %zu · %zu · %zu |\n", FORMAT_NAMES[format],
-           sum / histories->users, bytes[histories->users / 2],
-           bytes[histories->users * 99 / 100], bytes[histories->users - 1], forms[0], forms[1],
-           forms[2]);
+           sum / histories->users, bytes[histories->users / 2], bytes[histories->users * 99 / 100],
+           bytes[histories->users - 1], forms[0], forms[1], forms[2]);
     free(bytes);
 }
 
@@ -90,25 +90,46 @@ static vql_cache_event *drawn_history(const bench_histories *histories, size_t c
     return events;
 }
 
+/* The median time of folding a cache for scoring, in microseconds. */
+static double fold_us(const bench_model *model, const vql_cache *cache)
+{
+    enum { TIMES = 31 };
+    size_t nanoseconds[TIMES];
+    vql_scorer *scorer;
+    if (vql_scorer_new(model->catalog, NULL, &scorer) != VQL_OK)
+        bench_fail("no memory");
+    for (size_t i = 0; i < TIMES; i++) {
+        const double start = bench_seconds();
+        vql_scorer_begin(scorer, cache, vql_cache_reference_ms(cache) + 1000);
+        nanoseconds[i] = (size_t)(1e9 * (bench_seconds() - start));
+    }
+    vql_scorer_free(scorer);
+    qsort(nanoseconds, TIMES, sizeof *nanoseconds, by_size);
+    return 1e-3 * (double)nanoseconds[TIMES / 2];
+}
+
 /* Bytes by length, a row a length. */
 static void measure_lengths(const bench_model *model, const bench_histories *histories,
                             size_t bytes[LENGTH_COUNT][VQL_CACHE_FORMATS])
 {
-    printf("\n| events | form | int8 | int16 | bf16 | fp32 | as %d-byte events |\n"
-           "| --- | --- | --- | --- | --- | --- | --- |\n", PLAIN_BYTES);
+    printf("\n| events | form | int8 | int16 | bf16 | fp32 | as %d-byte events | fold, µs |\n"
+           "| --- | --- | --- | --- | --- | --- | --- | --- |\n",
+           PLAIN_BYTES);
     for (size_t l = 0; l < LENGTH_COUNT; l++) {
         vql_cache_event *events = drawn_history(histories, LENGTHS[l]);
         vql_cache_form form = VQL_FORM_EVENTS;
+        double fold = 0.0;
         for (int f = 0; f < VQL_CACHE_FORMATS; f++) {
             vql_cache *cache = new_cache(model, (vql_cache_format)f, l);
             append(cache, events, LENGTHS[l]);
             bytes[l][f] = vql_cache_bytes(cache);
             form = vql_cache_form_of(cache);
+            fold = fold_us(model, cache);
             vql_cache_free(cache);
         }
-        printf("| %zu | %s | %zu | %zu | %zu | %zu | %zu |\n", LENGTHS[l], FORM_NAMES[form],
+        printf("| %zu | %s | %zu | %zu | %zu | %zu | %zu | %.0f |\n", LENGTHS[l], FORM_NAMES[form],
                bytes[l][VQL_CACHE_INT8], bytes[l][VQL_CACHE_INT16], bytes[l][VQL_CACHE_BF16],
-               bytes[l][VQL_CACHE_FP32], LENGTHS[l] * PLAIN_BYTES);
+               bytes[l][VQL_CACHE_FP32], LENGTHS[l] * PLAIN_BYTES, fold);
         free(events);
     }
 }
@@ -119,9 +140,9 @@ enum {
     PLOT_WIDTH = 720,
     PLOT_HEIGHT = 420,
     MARGIN = 60,
-    X_DECADES = 6,  /* 1 … 10^6 events */
-    Y_FIRST = 2,    /* 10^2 … */
-    Y_DECADES = 6,  /* … 10^8 bytes */
+    X_DECADES = 6, /* 1 … 10^6 events */
+    Y_FIRST = 2,   /* 10^2 … */
+    Y_DECADES = 6, /* … 10^8 bytes */
 };
 
 static double plot_x(size_t events)
@@ -211,11 +232,12 @@ static void print_many(const bench_model *model, const bench_histories *historie
         events += histories->starts[from + 1] - histories->starts[from];
     }
     const size_t after = bench_resident_bytes();
-    printf("\n%zu users, %zu events: %.3f GB resident with tables, log and pointers (%.3f GB before "
-           "the users), caches %.3f GB by their own count, %.0f bytes a user resident, %.0f "
-           "counted\n",
-           users, events, 1e-9 * (double)after, 1e-9 * (double)before, 1e-9 * (double)bytes,
-           (double)(after - before) / (double)users, (double)bytes / (double)users);
+    printf(
+        "\n%zu users, %zu events: %.3f GB resident with tables, log and pointers (%.3f GB before "
+        "the users), caches %.3f GB by their own count, %.0f bytes a user resident, %.0f "
+        "counted\n",
+        users, events, 1e-9 * (double)after, 1e-9 * (double)before, 1e-9 * (double)bytes,
+        (double)(after - before) / (double)users, (double)bytes / (double)users);
     for (size_t u = 0; u < users; u++)
         vql_cache_free(caches[u]);
     free(caches);
@@ -227,9 +249,10 @@ int main(int argc, char **argv)
         bench_fail("usage: bench_memory MODEL EVENTS.tsv.gz [USERS [PLOT.svg]]");
     bench_model model = bench_model_read(argv[1], TABLE_BYTES);
     bench_histories histories = bench_histories_read(argv[2], model.catalog);
-    printf("%zu users, %zu events\n\n| format | mean bytes | median | 99 %% | most | users as events "
-           "· items · rows |\n| --- | --- | --- | --- | --- | --- |\n",
-           histories.users, histories.count);
+    printf(
+        "%zu users, %zu events\n\n| format | mean bytes | median | 99 %% | most | users as events "
+        "· items · rows |\n| --- | --- | --- | --- | --- | --- |\n",
+        histories.users, histories.count);
     for (int format = VQL_CACHE_FORMATS; format-- > 0;)
         print_users(&model, &histories, (vql_cache_format)format);
     size_t bytes[LENGTH_COUNT][VQL_CACHE_FORMATS];

@@ -41,8 +41,8 @@ bench_histories bench_histories_read(const char *path, const vql_catalog *catalo
         uint64_t user_id;
         uint64_t item_id;
         int64_t time_ms;
-        if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%*s\t%" SCNd64, &user_id, &item_id,
-                   &time_ms) != 3)
+        if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%*s\t%" SCNd64, &user_id, &item_id, &time_ms) !=
+            3)
             bench_fail("%s: a line is not user, item, type, time: %s", path, line);
         if (made.users == 0 || made.user_ids[made.users - 1] != user_id) {
             made.user_ids = grown(made.user_ids, made.users, sizeof *made.user_ids);

@@ -168,8 +168,8 @@ static vql_code append_in_form(vql_cache *cache, const vql_cache_event *events, 
 {
     if (cache->form != VQL_FORM_EVENTS && cache->tail.count + count > VQL_CACHE_TAIL_EVENTS)
         return fold(cache, events, count, span.last_ms);
-    const vql_code code = vql_events_reserve(&cache->tail, count, span.first_ms, span.last_ms,
-                                             &cache->allocator);
+    const vql_code code =
+        vql_events_reserve(&cache->tail, count, span.first_ms, span.last_ms, &cache->allocator);
     for (size_t i = 0; i < count && code == VQL_OK; i++)
         vql_events_push(&cache->tail, &events[i]);
     return code;
@@ -213,8 +213,7 @@ static vql_code append_chunk(vql_cache *cache, const vql_cache_event *events, si
             vql_events_push(&cache->tail, &events[i]);
     } else {
         vql_cache_form form;
-        vql_code code =
-            vql_cache_choose(cache, events, count, span.first_ms, span.last_ms, &form);
+        vql_code code = vql_cache_choose(cache, events, count, span.first_ms, span.last_ms, &form);
         if (code == VQL_OK && form == cache->form)
             code = append_in_form(cache, events, count, span);
         else if (code == VQL_OK)

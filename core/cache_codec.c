@@ -188,7 +188,8 @@ static uint32_t exponent_for(float most, float steps)
     if (!(most > 0.0f))
         return 0;
     int above;
-    const float part = frexpf(most / steps, &above); /* most / steps = part · 2^above, part >= 1/2 */
+    const float part =
+        frexpf(most / steps, &above); /* most / steps = part · 2^above, part >= 1/2 */
     const int exponent = (part > 0.5f ? above : above - 1) + EXPONENT_BIAS;
     return exponent < 0 ? 0 : exponent > EXPONENT_MOST ? EXPONENT_MOST : (uint32_t)exponent;
 }
@@ -212,7 +213,9 @@ static void store_block(vql_cache_format format, uint8_t *slice, size_t count, c
             const int32_t down = (int32_t)steps;
             const int32_t up = steps - (float)down > dither ? 1 : 0;
             const int32_t rounded = down + up - (most_steps + 1);
-            q[j] = rounded > most_steps ? most_steps : rounded < -most_steps ? -most_steps : rounded;
+            q[j] = rounded > most_steps    ? most_steps
+                   : rounded < -most_steps ? -most_steps
+                                           : rounded;
         }
         if (format == VQL_CACHE_INT8) {
             for (size_t j = 0; j < left; j++)

@@ -5,7 +5,7 @@
 #include "allocation.h"
 
 enum {
-    FIRST_EVENTS = 4,   /* room that a list starts with */
+    FIRST_EVENTS = 4,     /* room that a list starts with */
     FIRST_TIME_BYTES = 5, /* 34 years of milliseconds */
 };
 

@@ -8,7 +8,7 @@
 
 enum {
     VQL_FOLD_EVENTS = 256, /* folded at a time, so that a row is rounded once for all of them */
-    VQL_FEW_WORDS = 64,   /* of a map on the stack: 4096 codewords */
+    VQL_FEW_WORDS = 64,    /* of a map on the stack: 4096 codewords */
 };
 
 /* A set of positions. */

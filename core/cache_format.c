@@ -225,8 +225,9 @@ static vql_code check_header(const reader *from, const header *read, const vql_s
     vql_events_init(&like, shape);
     const bool rows = read->tail_count < read->events;
     const uint64_t most_tail = rows ? VQL_CACHE_TAIL_EVENTS : VQL_CACHE_MOST_EVENTS_KEPT;
-    const uint64_t least_form = !rows ? VQL_FORM_EVENTS
-                                : vql_items_fit(shape) ? VQL_FORM_ITEMS : VQL_FORM_ROWS;
+    const uint64_t least_form = !rows                  ? VQL_FORM_EVENTS
+                                : vql_items_fit(shape) ? VQL_FORM_ITEMS
+                                                       : VQL_FORM_ROWS;
     const struct {
         const char *name;
         uint64_t number, least, most;
@@ -249,8 +250,8 @@ static vql_code check_header(const reader *from, const header *read, const vql_s
             return code;
     }
     if (read->count_bytes == 3 || (rows && read->count_bytes == 0)) {
-        return vql_fail(from->error, VQL_VALUE, "cache: bytes of a count is %" PRIu64
-                        ", not 1, 2 or 4", read->count_bytes);
+        return vql_fail(from->error, VQL_VALUE,
+                        "cache: bytes of a count is %" PRIu64 ", not 1, 2 or 4", read->count_bytes);
     }
     return VQL_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * What the rows of a cache are of, by its form: of codewords, G groups of K_g with D_g + 1 numbers a
- * kernel; or of items, one group of I · A with one number, n, a kernel.
+ * What the rows of a cache are of, by its form: of codewords, G groups of K_g with D_g + 1 numbers
+ * a kernel; or of items, one group of I · A with one number, n, a kernel.
  */
 #ifndef VQL_CORE_CACHE_LAYOUT_H
 #define VQL_CORE_CACHE_LAYOUT_H

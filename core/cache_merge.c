@@ -37,8 +37,8 @@ static vql_code reserve_both(vql_cache *cache, const vql_cache *other)
             vql_map_add_event(map.bits, &layout, cache->catalog, &event);
         }
     }
-    code = vql_rows_reserve(&cache->rows, map.bits, cache->events + other->events,
-                            &cache->allocator);
+    code =
+        vql_rows_reserve(&cache->rows, map.bits, cache->events + other->events, &cache->allocator);
     vql_map_release(&map, &cache->allocator);
     return code;
 }
@@ -130,8 +130,7 @@ static vql_code merge_forms(vql_cache *copy, vql_cache *other)
 static void start_from(vql_cache *copy, const vql_cache *other)
 {
     vql_cache_set_form(copy, other->form);
-    memcpy(copy->bases, other->bases,
-           copy->catalog->model->shape.kernels * sizeof *copy->bases);
+    memcpy(copy->bases, other->bases, copy->catalog->model->shape.kernels * sizeof *copy->bases);
 }
 
 /* Merges copies, which can be changed before it is known that all goes well. */

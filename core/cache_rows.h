@@ -105,8 +105,7 @@ vql_code vql_rows_reserve(vql_cache_rows *rows, const uint64_t *map, uint64_t mo
                           const vql_allocator *allocator);
 
 /* Allocates a block for rows that are all to be set by the caller. VQL_NO_MEMORY. */
-vql_code vql_rows_allocate(vql_cache_rows *rows, uint32_t capacity,
-                           const vql_allocator *allocator);
+vql_code vql_rows_allocate(vql_cache_rows *rows, uint32_t capacity, const vql_allocator *allocator);
 
 /* Takes out the row of a position that has one; with the last one goes the block. */
 void vql_rows_delete(vql_cache_rows *rows, uint32_t position, const vql_allocator *allocator);

@@ -1,6 +1,6 @@
 /*
  * A cache as the scorer reads it: rows of floats, whatever the cache is made of. Rows are decoded
- * and events folded, with compensated sums, when the view is loaded.
+ * and events folded when the view is loaded.
  *
  *   keys [count]          group << 16 | code, ascending
  *   sums [count, width]   kernel r's slice is D_g numbers S and one n from r · (D_g + 1) on
@@ -16,6 +16,7 @@ typedef struct vql_cache_view {
     size_t width; /* R · (D_g + 1) */
     uint32_t count;
     uint32_t words;
+    bool carries; /* whether rows have so many addends that lost is needed */
     int64_t reference_ms;
     int64_t *base_ms;   /* [R] */
     uint64_t *occupied; /* [words] */

@@ -14,10 +14,10 @@ static const struct {
     vql_cache_format format;
     size_t count;
 } CASES[] = {
-    {VQL_FORM_EVENTS, VQL_CACHE_INT8, 0},   {VQL_FORM_EVENTS, VQL_CACHE_FP32, 1},
-    {VQL_FORM_EVENTS, VQL_CACHE_INT8, 30},  {VQL_FORM_ITEMS, VQL_CACHE_FP32, 900},
-    {VQL_FORM_ITEMS, VQL_CACHE_INT8, 900},  {VQL_FORM_ROWS, VQL_CACHE_FP32, 900},
-    {VQL_FORM_ROWS, VQL_CACHE_BF16, 900},   {VQL_FORM_ROWS, VQL_CACHE_INT16, 900},
+    {VQL_FORM_EVENTS, VQL_CACHE_INT8, 0},  {VQL_FORM_EVENTS, VQL_CACHE_FP32, 1},
+    {VQL_FORM_EVENTS, VQL_CACHE_INT8, 30}, {VQL_FORM_ITEMS, VQL_CACHE_FP32, 900},
+    {VQL_FORM_ITEMS, VQL_CACHE_INT8, 900}, {VQL_FORM_ROWS, VQL_CACHE_FP32, 900},
+    {VQL_FORM_ROWS, VQL_CACHE_BF16, 900},  {VQL_FORM_ROWS, VQL_CACHE_INT16, 900},
     {VQL_FORM_ROWS, VQL_CACHE_INT8, 900},
 };
 
@@ -193,17 +193,17 @@ START_TEST(test_what_is_refused_in_any_form)
         {69, 1, 9, VQL_VALUE},
         {70, 1, 3, VQL_VALUE},
         {71, 1, VQL_FORM_ROWS + 1, VQL_VALUE},
-        {72, 8, INT64_MAX, VQL_VALUE},                     /* a base after t_ref */
-        {80, 8, 0x7ff8000000000000, VQL_VALUE},            /* a gain that is no number */
-        {80, 8, 0x4008000000000000, VQL_VALUE},            /* 3 */
+        {72, 8, INT64_MAX, VQL_VALUE},          /* a base after t_ref */
+        {80, 8, 0x7ff8000000000000, VQL_VALUE}, /* a gain that is no number */
+        {80, 8, 0x4008000000000000, VQL_VALUE}, /* 3 */
     };
     catalog_fixture fixture = fixture_for(_i);
     vql_cache_event *events;
     vql_cache *cache = cache_for(_i, &fixture, &events);
     for (size_t i = 0; i < sizeof CHANGES / sizeof CHANGES[0]; i++) {
-        ck_assert_int_eq(parse_with(&fixture, cache, CHANGES[i].offset, CHANGES[i].number,
-                                    CHANGES[i].bytes),
-                         CHANGES[i].code);
+        ck_assert_int_eq(
+            parse_with(&fixture, cache, CHANGES[i].offset, CHANGES[i].number, CHANGES[i].bytes),
+            CHANGES[i].code);
     }
     vql_cache_free(cache);
     free(events);
@@ -239,7 +239,8 @@ static size_t rows_offset(const catalog_fixture *fixture, const vql_cache *cache
     const size_t item_bytes = form.bytes[68];
     const size_t tail = form.bytes[64]; /* below 256 */
     const size_t offset = 72 + fixture->shape->kernels * 16 + tail * (item_bytes + form.bytes[69]);
-    *rows = (uint32_t)__builtin_popcount(form.bytes[offset] | (unsigned)form.bytes[offset + 1] << 8);
+    *rows =
+        (uint32_t)__builtin_popcount(form.bytes[offset] | (unsigned)form.bytes[offset + 1] << 8);
     free(form.bytes);
     return offset;
 }
@@ -255,7 +256,7 @@ START_TEST(test_rows_that_are_refused)
     const size_t map = rows_offset(&fixture, cache, &rows);
     const size_t counts = map + 8;
     const size_t slices = counts + rows * 2; /* 900 events: counts of two bytes */
-    ck_assert_int_eq(parse_with(&fixture, cache, map + 2, 1, 1), VQL_VALUE);   /* position 16 */
+    ck_assert_int_eq(parse_with(&fixture, cache, map + 2, 1, 1), VQL_VALUE); /* position 16 */
     ck_assert_int_eq(parse_with(&fixture, cache, map, 0, 1), VQL_FORMAT);
     ck_assert_int_eq(parse_with(&fixture, cache, counts, 0, 2), VQL_VALUE);
     ck_assert_int_eq(parse_with(&fixture, cache, counts, 1, 2), VQL_VALUE);

@@ -66,8 +66,7 @@ static void check_growth(const catalog_fixture *fixture, vql_cache_format format
         form = vql_cache_form_of(cache);
         if (!changes && i % 500 != 499)
             continue;
-        const double tolerance =
-            TOLERANCE[form == VQL_FORM_ROWS ? format : VQL_CACHE_FP32];
+        const double tolerance = TOLERANCE[form == VQL_FORM_ROWS ? format : VQL_CACHE_FP32];
         ck_assert_double_le(difference(fixture, cache, exact),
                             tolerance + (form == VQL_FORM_ITEMS ? 1e-4 : 0.0));
         for (uint32_t g = 0; g < fixture->shape->groups; g++)
