@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "allocation.h"
-#include "cache_data.h"
+#include "cache_view.h"
 #include "catalog_data.h"
 #include "kernels.h"
 #include "model_data.h"
@@ -18,7 +18,8 @@ struct vql_scorer {
     vql_allocator allocator;
     const vql_catalog *catalog;
     const vql_kernels *kernels;
-    uint32_t *occupied; /* [H] */
+    vql_cache_view *view; /* scratch of begin() */
+    uint32_t *occupied;   /* [H] */
     float *rows;     /* [head_start[H], d + 1]: Σ_r w f S ‖ Σ_r w f n, the n of a head summing
                            to between 1 and R */
     uint16_t *codes; /* [head_start[H]] */
@@ -34,7 +35,8 @@ struct vql_scorer {
 
 /* A group's part of a cache while it is folded. */
 typedef struct group_fold {
-    const vql_cache *cache;
+    const vql_model *model;
+    const vql_cache_view *view;
     int64_t time_ms;
     uint32_t first, last;           /* the group's rows */
     double totals[VQL_MAX_KERNELS]; /* Σ_a n[r][a] */
@@ -72,6 +74,10 @@ vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocat
     vql_scorer *scorer = allocator->allocate(allocator->context, bytes);
     if (scorer == NULL)
         return VQL_NO_MEMORY;
+    if (vql_cache_view_new(catalog, allocator, &scorer->view) != VQL_OK) {
+        vql_release(allocator, scorer);
+        return VQL_NO_MEMORY;
+    }
     scorer->allocator = *allocator;
     scorer->catalog = catalog;
     scorer->kernels = vql_kernels_active();
@@ -95,6 +101,7 @@ void vql_scorer_free(vql_scorer *scorer)
 {
     if (scorer != NULL) {
         const vql_allocator allocator = scorer->allocator;
+        vql_cache_view_free(scorer->view, &allocator);
         vql_release(&allocator, scorer);
     }
 }
@@ -106,13 +113,13 @@ void vql_scorer_free(vql_scorer *scorer)
  */
 static bool fold_coefficients(const group_fold *fold, uint32_t head, float *coefficients)
 {
-    const vql_model *model = fold->cache->catalog->model;
+    const vql_model *model = fold->model;
     const uint32_t kernels = model->shape.kernels;
     double logarithms[VQL_MAX_KERNELS];
     double most = -INFINITY;
     for (uint32_t r = 0; r < kernels; r++) {
         const double weight = (double)model->kernel_weight[head * kernels + r];
-        const double hours = vql_cache_hours(fold->time_ms, fold->cache->base_ms[r]);
+        const double hours = vql_cache_hours(fold->time_ms, fold->view->base_ms[r]);
         logarithms[r] = log(weight) - (double)model->decay[r] * hours;
         most = fmax(most, logarithms[r] + log(fold->totals[r]));
     }
@@ -129,7 +136,7 @@ static bool fold_coefficients(const group_fold *fold, uint32_t head, float *coef
 static void fold_head(vql_scorer *scorer, const group_fold *fold, uint32_t head)
 {
     const vql_shape *shape = &scorer->catalog->model->shape;
-    const vql_cache_rows *rows = &fold->cache->rows;
+    const vql_cache_view *view = fold->view;
     const size_t head_width = shape->head_width;
     const size_t slice_width = shape->group_width + 1;
     const size_t offset = head * head_width % shape->group_width;
@@ -139,7 +146,7 @@ static void fold_head(vql_scorer *scorer, const group_fold *fold, uint32_t head)
         return;
     uint32_t occupied = 0;
     for (uint32_t i = fold->first; i < fold->last; i++) {
-        const float *sums = rows->sums + i * rows->width;
+        const float *sums = vql_cache_row_sums(view, i);
         float *folded = scorer->rows + (start + occupied) * (head_width + 1);
         memset(folded, 0, (head_width + 1) * sizeof *folded);
         for (uint32_t r = 0; r < shape->kernels; r++) {
@@ -148,25 +155,26 @@ static void fold_head(vql_scorer *scorer, const group_fold *fold, uint32_t head)
             folded[head_width] += coefficients[r] * slice[slice_width - 1];
         }
         if (folded[head_width] >= FLT_MIN) {
-            scorer->codes[start + occupied] = (uint16_t)(rows->keys[i] & 0xffff);
+            scorer->codes[start + occupied] = (uint16_t)(view->keys[i] & 0xffff);
             occupied++;
         }
     }
     scorer->occupied[head] = occupied;
 }
 
-static void fold_group(vql_scorer *scorer, const vql_cache *cache, int64_t time_ms, uint32_t group)
+static void fold_group(vql_scorer *scorer, int64_t time_ms, uint32_t group)
 {
     const vql_shape *shape = &scorer->catalog->model->shape;
     const size_t slice_width = shape->group_width + 1;
     group_fold fold = {
-        .cache = cache,
+        .model = scorer->catalog->model,
+        .view = scorer->view,
         .time_ms = time_ms,
-        .first = vql_cache_rows_find(&cache->rows, vql_cache_key(group, 0)),
-        .last = vql_cache_rows_find(&cache->rows, vql_cache_key(group + 1, 0)),
+        .first = vql_cache_view_find(scorer->view, vql_cache_key(group, 0)),
+        .last = vql_cache_view_find(scorer->view, vql_cache_key(group + 1, 0)),
     };
     for (uint32_t i = fold.first; i < fold.last; i++) {
-        const float *sums = cache->rows.sums + i * cache->rows.width;
+        const float *sums = vql_cache_row_sums(scorer->view, i);
         for (uint32_t r = 0; r < shape->kernels; r++)
             fold.totals[r] += (double)sums[(r + 1) * slice_width - 1];
     }
@@ -181,9 +189,10 @@ void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_m
     memset(scorer->occupied, 0, shape->heads * sizeof *scorer->occupied);
     if (cache == NULL)
         return;
+    vql_cache_view_load(scorer->view, cache);
     time_ms = time_ms > cache->reference_ms ? time_ms : cache->reference_ms;
     for (uint32_t g = 0; g < shape->groups; g++)
-        fold_group(scorer, cache, time_ms, g);
+        fold_group(scorer, time_ms, g);
 }
 
 /*

@@ -16,6 +16,8 @@
 /* Largest differences allowed: of a score, and of an attention output relative to its largest o. */
 static const double SCORE_TOLERANCE = 1e-5;
 static const double ATTENTION_TOLERANCE = 1e-4;
+/* The same of a cache in the default format. */
+static const double DEFAULT_SCORE_TOLERANCE = 1e-3;
 /* The reference is float64: what is left is that the answers end at the ninth decimal. */
 static const double REFERENCE_SCORE_TOLERANCE = 1e-8;
 static const double REFERENCE_ATTENTION_TOLERANCE = 1e-7;
@@ -187,7 +189,8 @@ static void check_reference_request(const catalog_fixture *fixture, const json_t
 }
 
 /* Every request of a model, by the scorer, or by the reference where there is none. */
-static differences check_requests(int model, const catalog_fixture *fixture, vql_scorer *scorer)
+static differences check_requests(int model, const catalog_fixture *fixture, vql_scorer *scorer,
+                                  vql_cache_format format)
 {
     differences found = {0};
     char *lines = read_lines(MODELS[model].answers);
@@ -200,7 +203,7 @@ static differences check_requests(int model, const catalog_fixture *fixture, vql
         const json_t *history = json_object_get(request, "events");
         vql_cache_event *events = read_events(fixture->catalog, history);
         if (scorer != NULL) {
-            vql_cache *cache = cache_of(fixture, events, json_array_size(history));
+            vql_cache *cache = cache_in(fixture, format, events, json_array_size(history));
             vql_scorer_begin(scorer, cache, json_integer_value(json_object_get(request, "at")));
             vql_cache_free(cache);
             check_scorer_request(scorer, fixture->shape, request, &found);
@@ -221,7 +224,7 @@ static void check_scorer(int model, size_t table_bytes, const char *how)
 {
     catalog_fixture fixture = fixture_from_file(MODELS[model].model, table_bytes);
     vql_scorer *scorer = scorer_of(&fixture);
-    const differences found = check_requests(model, &fixture, scorer);
+    const differences found = check_requests(model, &fixture, scorer, VQL_CACHE_FP32);
     report(model, how, &found);
     ck_assert_double_le(found.score, SCORE_TOLERANCE);
     ck_assert_double_le(found.attention, ATTENTION_TOLERANCE);
@@ -241,10 +244,22 @@ START_TEST(test_scorer_without_table)
 }
 END_TEST
 
+START_TEST(test_default_format)
+{
+    catalog_fixture fixture = fixture_from_file(MODELS[_i].model, ANY_TABLE);
+    vql_scorer *scorer = scorer_of(&fixture);
+    const differences found = check_requests(_i, &fixture, scorer, VQL_CACHE_INT8);
+    report(_i, "scorer, default format", &found);
+    ck_assert_double_le(found.score, DEFAULT_SCORE_TOLERANCE);
+    vql_scorer_free(scorer);
+    fixture_free(&fixture);
+}
+END_TEST
+
 START_TEST(test_reference)
 {
     catalog_fixture fixture = fixture_from_file(MODELS[_i].model, NO_TABLE);
-    const differences found = check_requests(_i, &fixture, NULL);
+    const differences found = check_requests(_i, &fixture, NULL, VQL_CACHE_FP32);
     report(_i, "reference", &found);
     ck_assert_double_le(found.score, REFERENCE_SCORE_TOLERANCE);
     ck_assert_double_le(found.attention, REFERENCE_ATTENTION_TOLERANCE);
@@ -259,6 +274,7 @@ int main(void)
     tcase_set_timeout(tcase, 600);
     tcase_add_loop_test(tcase, test_scorer_with_table, 0, MODEL_COUNT);
     tcase_add_loop_test(tcase, test_scorer_without_table, 0, MODEL_COUNT);
+    tcase_add_loop_test(tcase, test_default_format, 0, MODEL_COUNT);
     tcase_add_loop_test(tcase, test_reference, 0, MODEL_COUNT);
     suite_add_tcase(suite, tcase);
     return check_main(suite);
