@@ -105,6 +105,8 @@ static size_t read_statistic(const size_t mib[5])
 
 size_t arena_bytes(arena *a)
 {
+    /* Blocks that were freed and are kept for the next ones count as allocated. */
+    (void)mallctl("tcache.flush", NULL, NULL, &a->cache, sizeof a->cache);
     refresh_statistics();
     return read_statistic(a->small_mib) + read_statistic(a->large_mib);
 }
