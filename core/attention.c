@@ -46,7 +46,6 @@ void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vq
     attention->wide_weights =
         vql_scratch_take(scratch, attention->weight_stride, sizeof(float));
     attention->weights = vql_scratch_take(scratch, numbers, number);
-    attention->sums = vql_scratch_take(scratch, VQL_BLOCK * (size_t)columns, sizeof(float));
 }
 
 /* ---- the folded history ---- */
@@ -188,85 +187,88 @@ static const void *computed_weights(const vql_attention *attention, const vql_fo
     return weights;
 }
 
+/* Rows of the table, or NULL, of the block in hand and of the one that follows. */
+typedef struct block_rows {
+    const uint32_t *items;
+    const uint8_t *here[VQL_BLOCK];
+    const uint8_t *next[VQL_BLOCK];
+    bool any_next;
+} block_rows;
+
+static block_rows find_rows(const vql_weight_table *table, const uint32_t *rows,
+                            const uint32_t *next)
+{
+    block_rows found = {.items = rows, .any_next = next != NULL && table->capacity > 0};
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        found.here[m] = vql_weight_table_row(table, rows[m]);
+        const uint8_t *row = found.any_next ? vql_weight_table_row(table, next[m]) : NULL;
+        found.next[m] = row != NULL ? row : table->rows;
+    }
+    return found;
+}
+
 /* Where the weights of a block's candidates are, in the order of the folded codewords. */
-static void find_weights(vql_attention *attention, uint32_t head, const uint32_t *rows,
+static void find_weights(vql_attention *attention, uint32_t head, const block_rows *rows,
                          const void **weights)
 {
-    const vql_weight_table *table = &attention->catalog->table;
     const vql_folded_head *folded = &attention->heads[head];
+    const size_t offset = attention->catalog->table.head_offsets[head];
     bool computed = false;
     for (size_t m = 0; m < VQL_BLOCK; m++) {
-        weights[m] = vql_weight_table_find(table, rows[m], head);
-        if (weights[m] == NULL && !computed) {
-            compute_logits(attention, head, rows);
+        if (rows->here[m] != NULL && folded->occupied == folded->codewords) {
+            weights[m] = rows->here[m] + offset;
+        } else if (rows->here[m] != NULL) {
+            weights[m] = pick_weights(attention, folded, rows->here[m] + offset, m);
+        } else {
+            if (!computed)
+                compute_logits(attention, head, rows->items);
             computed = true;
-        }
-        if (weights[m] == NULL)
             weights[m] = computed_weights(attention, folded, m);
-        else if (folded->occupied < folded->codewords)
-            weights[m] = pick_weights(attention, folded, weights[m], m);
+        }
     }
 }
 
 /* ---- a block of candidates ---- */
 
 /* The lines of a head's weights of the candidates to come. */
-static vql_ahead lines_ahead(const vql_attention *attention, uint32_t head, const uint32_t *next)
+static vql_ahead lines_ahead(const vql_weight_table *table, uint32_t head, const block_rows *rows)
 {
-    const vql_weight_table *table = &attention->catalog->table;
     vql_ahead ahead = {.lines = 0};
-    if (next == NULL || table->capacity == 0)
+    if (!rows->any_next)
         return ahead;
     ahead.lines = (table->head_offsets[head + 1] - table->head_offsets[head]) / VQL_LINE;
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
-        const void *weights = vql_weight_table_find(table, next[m], head);
-        ahead.rows[m] = weights != NULL ? weights : table->rows;
-    }
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        ahead.rows[m] = rows->next[m] + table->head_offsets[head];
     return ahead;
 }
 
-/* Both sums of a head, to attention->sums and totals. */
-static void sum_head(vql_attention *attention, const vql_folded_head *folded,
-                     const void *const *weights, const vql_ahead *ahead, float *totals)
+/*
+ * o of a head, tile by tile. A tile is written whole: what is beyond d is the next head's, which
+ * comes after, or behind the last head's.
+ */
+static void attend_head(vql_attention *attention, uint32_t head, const block_rows *rows, float *o,
+                        size_t stride)
 {
     static const vql_ahead nothing = {.lines = 0};
     const vql_kernels *kernels = attention->kernels;
-    const uint32_t columns = attention->columns;
-    const uint32_t count = vql_round_up(folded->occupied, 2);
-    const bool narrow = attention->format == VQL_SCORING_BF16;
-    memset(attention->sums, 0, VQL_BLOCK * (size_t)columns * sizeof(float));
-    if (narrow)
-        kernels->totals_bf16(count, (const uint16_t *const *)weights, folded->normalisers, totals);
-    else
-        kernels->totals(count, (const float *const *)weights, folded->normalisers, totals);
-    for (uint32_t first = 0; first < columns; first += VQL_LANES) {
-        const vql_ahead *lines = first == 0 ? ahead : &nothing;
-        const size_t tile = (size_t)first * count;
-        if (narrow)
-            kernels->product_bf16(count, (const uint16_t *const *)weights,
-                                  (const uint16_t *)folded->values + tile, lines,
-                                  attention->sums + first, columns);
-        else
-            kernels->product(count, (const float *const *)weights,
-                             (const float *)folded->values + tile, lines, attention->sums + first,
-                             columns);
-    }
-}
-
-static void attend_head(vql_attention *attention, uint32_t head, const uint32_t *rows,
-                        const vql_ahead *ahead, float *o, size_t stride)
-{
     const vql_folded_head *folded = &attention->heads[head];
-    const size_t head_width = attention->catalog->model->shape.head_width;
+    const uint32_t count = vql_round_up(folded->occupied, 2);
+    const size_t number = number_bytes(attention->format);
+    const vql_ahead ahead = lines_ahead(&attention->catalog->table, head, rows);
     const void *weights[VQL_BLOCK];
-    float totals[VQL_BLOCK];
     find_weights(attention, head, rows, weights);
-    sum_head(attention, folded, weights, ahead, totals);
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
-        const float *sums = attention->sums + m * attention->columns;
-        const float scale = totals[m] > 0.0f ? 1.0f / totals[m] : 0.0f;
-        for (size_t j = 0; j < head_width; j++)
-            o[m * stride + j] = folded->centre[j] + sums[j] * scale;
+    for (uint32_t first = 0; first < attention->columns; first += VQL_LANES) {
+        const vql_ahead *lines = first == 0 ? &ahead : &nothing;
+        const vql_fold_tile tile = {
+            .panel = (const uint8_t *)folded->values + (size_t)first * count * number,
+            .normalisers = folded->normalisers,
+            .centre = folded->centre + first,
+        };
+        if (attention->format == VQL_SCORING_BF16)
+            kernels->attend_bf16(count, (const uint16_t *const *)weights, &tile, lines, o + first,
+                                 stride);
+        else
+            kernels->attend(count, (const float *const *)weights, &tile, lines, o + first, stride);
     }
 }
 
@@ -274,14 +276,14 @@ void vql_attention_block(vql_attention *attention, const uint32_t *rows, const u
                          float *o, size_t stride)
 {
     const vql_shape *shape = &attention->catalog->model->shape;
+    const block_rows found = find_rows(&attention->catalog->table, rows, next);
     for (uint32_t h = 0; h < shape->heads; h++) {
         float *part = o + (size_t)h * shape->head_width;
         if (attention->heads[h].occupied > 0) {
-            const vql_ahead ahead = lines_ahead(attention, h, next);
-            attend_head(attention, h, rows, &ahead, part, stride);
+            attend_head(attention, h, &found, part, stride);
         } else {
             for (size_t m = 0; m < VQL_BLOCK; m++)
-                memset(part + m * stride, 0, shape->head_width * sizeof *part);
+                memset(part + m * stride, 0, attention->columns * sizeof *part);
         }
     }
 }

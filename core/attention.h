@@ -46,7 +46,6 @@ typedef struct vql_attention {
     float *wide_weights;  /* [weight_stride] */
     void *weights;        /* [VQL_BLOCK, weight_stride] */
     size_t weight_stride; /* max K, rounded up to lanes and one more pair */
-    float *sums;          /* [VQL_BLOCK, columns] */
 } vql_attention;
 
 /* Takes room for a catalog's attention; nothing is folded before vql_attention_clear. */
@@ -63,7 +62,8 @@ void vql_attention_clear(vql_attention *attention);
 void vql_attention_set_head(vql_attention *attention, uint32_t head, uint32_t occupied);
 
 /*
- * o of a block of candidates by their rows, o[m · stride + j]: D numbers each. next: the rows of the
+ * o of a block of candidates by their rows, o[m · stride + j]: D numbers each, and up to
+ * VQL_LANES more behind them that mean nothing, but are finite. next: the rows of the
  * block that follows, whose weights are fetched meanwhile; NULL when there is none.
  */
 void vql_attention_block(vql_attention *attention, const uint32_t *rows, const uint32_t *next,

@@ -33,8 +33,15 @@ enum {
     VQL_LINE = 64,  /* bytes a cache line; memory is fetched and aligned by it */
 };
 
+/* A folded history, as far as one tile sees it, in the format of the kernel that takes it. */
+typedef struct vql_fold_tile {
+    const void *panel;
+    const void *normalisers; /* n: [count] */
+    const float *centre;     /* [VQL_LANES] */
+} vql_fold_tile;
+
 /*
- * What will be read soon: `lines` cache lines from each of VQL_BLOCK addresses. A product asks for
+ * What will be read soon: `lines` cache lines from each of VQL_BLOCK addresses. attend asks for
  * them one by one between its steps: all at once, they would wait for each other. lines of 0:
  * nothing.
  */
@@ -56,20 +63,30 @@ typedef struct vql_kernels {
     /* x[j] = e^{x[j]} for j < count, x[j] <= 88; what is below FLT_MIN may become 0. */
     void (*exponential)(size_t count, float *x);
 
-    /* sums[m · stride + j] += Σ_{i < count} rows[m][i] · panel[i][j]. */
-    void (*product)(size_t count, const float *const *rows, const float *panel,
-                    const vql_ahead *ahead, float *sums, size_t stride);
+    /*
+     * A tile of attention (vql.md §6) for a block of candidates:
+     *
+     *     o[m · stride + j] = centre[j] + Σ_i rows[m][i] · panel[i][j] / Σ_i rows[m][i] · n[i]
+     *
+     * for j < VQL_LANES and i < count; 0 where the divisor is 0. Fetches *ahead meanwhile.
+     */
+    void (*attend)(size_t count, const float *const *rows, const vql_fold_tile *fold,
+                   const vql_ahead *ahead, float *o, size_t stride);
+
+    /* The same in bfloat16; count is even. */
+    void (*attend_bf16)(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
+                        const vql_ahead *ahead, float *o, size_t stride);
+
+    /* sums[m · stride + j] += Σ_{i < count} rows[m][i] · panel[i][j]: a tile of a layer. */
+    void (*product)(size_t count, const float *const *rows, const float *panel, float *sums,
+                    size_t stride);
 
     /* The same in bfloat16; count is even. */
     void (*product_bf16)(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         const vql_ahead *ahead, float *sums, size_t stride);
+                         float *sums, size_t stride);
 
     /* totals[m] = Σ_{i < count} rows[m][i] · x[i]. */
     void (*totals)(size_t count, const float *const *rows, const float *x, float *totals);
-
-    /* The same in bfloat16; count is even. */
-    void (*totals_bf16)(size_t count, const uint16_t *const *rows, const uint16_t *x,
-                        float *totals);
 
     /* Writes x[i] of the bits i < count that are set in mask ([count / 32], rounded up). */
     void (*compact)(size_t count, const uint32_t *mask, const float *x, float *out);

@@ -3,15 +3,7 @@
  */
 #include "kernels_avx512.h"
 
-#include <immintrin.h>
-
 #include "kernels_portable.h"
-
-/* The lanes of the last `left` numbers. */
-static inline __mmask16 tail_mask(size_t left)
-{
-    return (__mmask16)((1u << left) - 1u);
-}
 
 void vql_avx512_axpy(size_t count, float a, const float *x, float *sum)
 {
@@ -21,7 +13,7 @@ void vql_avx512_axpy(size_t count, float a, const float *x, float *sum)
         const __m512 more = _mm512_loadu_ps(x + j);
         _mm512_storeu_ps(sum + j, _mm512_fmadd_ps(factor, more, _mm512_loadu_ps(sum + j)));
     }
-    const __mmask16 mask = tail_mask(count - j);
+    const __mmask16 mask = vql_avx512_tail(count - j);
     const __m512 more = _mm512_maskz_loadu_ps(mask, x + j);
     const __m512 old = _mm512_maskz_loadu_ps(mask, sum + j);
     _mm512_mask_storeu_ps(sum + j, mask, _mm512_fmadd_ps(factor, more, old));
@@ -32,7 +24,7 @@ void vql_avx512_combine(size_t count, size_t terms, const float *a, const float 
 {
     for (size_t j = 0; j < count; j += VQL_LANES) {
         const size_t left = count - j;
-        const __mmask16 mask = left < VQL_LANES ? tail_mask(left) : (__mmask16)0xffff;
+        const __mmask16 mask = left < VQL_LANES ? vql_avx512_tail(left) : (__mmask16)0xffff;
         __m512 total = _mm512_setzero_ps();
         for (size_t r = 0; r < terms; r++) {
             const __m512 term = _mm512_maskz_loadu_ps(mask, x + r * stride + j);
@@ -63,14 +55,14 @@ void vql_avx512_exponential(size_t count, float *x)
     size_t j = 0;
     for (; j + VQL_LANES <= count; j += VQL_LANES)
         _mm512_storeu_ps(x + j, exponential_lanes(_mm512_loadu_ps(x + j)));
-    const __mmask16 mask = tail_mask(count - j);
+    const __mmask16 mask = vql_avx512_tail(count - j);
     const __m512 last = _mm512_maskz_loadu_ps(mask, x + j);
     _mm512_mask_storeu_ps(x + j, mask, exponential_lanes(last));
 }
 
 /* One row of the panel into a block's sums. */
-static inline __attribute__((always_inline)) void
-multiply_row(__m512 *sum, const float *const *rows, size_t i, const float *panel)
+VQL_AVX512_INLINE void multiply_row(__m512 *sum, const float *const *rows, size_t i,
+                                    const float *panel)
 {
     const __m512 values = _mm512_loadu_ps(panel + i * VQL_LANES);
 #pragma GCC unroll 8
@@ -78,16 +70,14 @@ multiply_row(__m512 *sum, const float *const *rows, size_t i, const float *panel
         sum[m] = _mm512_fmadd_ps(values, _mm512_set1_ps(rows[m][i]), sum[m]);
 }
 
-void vql_avx512_product(size_t count, const float *const *rows, const float *panel,
-                        const vql_ahead *ahead, float *sums, size_t stride)
+/* The whole panel into a block's sums, fetching *ahead meanwhile. */
+VQL_AVX512_INLINE void multiply(size_t count, const float *const *rows, const float *panel,
+                                const vql_ahead *ahead, __m512 *sum)
 {
     const float *row[VQL_BLOCK];
-    __m512 sum[VQL_BLOCK];
 #pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
+    for (size_t m = 0; m < VQL_BLOCK; m++)
         row[m] = rows[m];
-        sum[m] = _mm512_loadu_ps(sums + m * stride);
-    }
     size_t i = 0;
     for (; i + 2 <= count; i += 2) {
         vql_ahead_step(ahead, i / 2);
@@ -97,9 +87,55 @@ void vql_avx512_product(size_t count, const float *const *rows, const float *pan
     if (i < count)
         multiply_row(sum, row, i, panel);
     vql_ahead_rest(ahead, i / 2);
+}
+
+/* Weights times normalisers, VQL_LANES codewords at once. */
+VQL_AVX512_INLINE void normalise(size_t count, const float *const *rows, const float *normalisers,
+                                 __m512 *sum)
+{
+    size_t i = 0;
+    for (; i + VQL_LANES <= count; i += VQL_LANES) {
+        const __m512 factor = _mm512_loadu_ps(normalisers + i);
+#pragma GCC unroll 8
+        for (size_t m = 0; m < VQL_BLOCK; m++)
+            sum[m] = _mm512_fmadd_ps(factor, _mm512_loadu_ps(rows[m] + i), sum[m]);
+    }
+    if (i == count)
+        return;
+    const __mmask16 mask = vql_avx512_tail(count - i);
+    const __m512 factor = _mm512_maskz_loadu_ps(mask, normalisers + i);
 #pragma GCC unroll 8
     for (size_t m = 0; m < VQL_BLOCK; m++)
-        _mm512_storeu_ps(sums + m * stride, sum[m]);
+        sum[m] = _mm512_fmadd_ps(factor, _mm512_maskz_loadu_ps(mask, rows[m] + i), sum[m]);
+}
+
+void vql_avx512_attend(size_t count, const float *const *rows, const vql_fold_tile *fold,
+                       const vql_ahead *ahead, float *o, size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_clear(sum);
+    normalise(count, rows, fold->normalisers, sum);
+    const __m256 totals = vql_avx512_reduce(sum);
+    vql_avx512_clear(sum);
+    multiply(count, rows, fold->panel, ahead, sum);
+    vql_avx512_finish(sum, totals, fold->centre, o, stride);
+}
+
+void vql_avx512_product(size_t count, const float *const *rows, const float *panel, float *sums,
+                        size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_load(sum, sums, stride);
+    multiply(count, rows, panel, &vql_nothing_ahead, sum);
+    vql_avx512_store(sum, sums, stride);
+}
+
+void vql_avx512_totals(size_t count, const float *const *rows, const float *x, float *totals)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_clear(sum);
+    normalise(count, rows, x, sum);
+    _mm256_storeu_ps(totals, vql_avx512_reduce(sum));
 }
 
 /* The lower and upper halves of the pairs in 32-bit lanes, as floats. */
@@ -113,13 +149,10 @@ static inline __m512 upper(__m512i pairs)
     return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000)));
 }
 
-static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         const vql_ahead *ahead, float *sums, size_t stride)
+/* multiply in bfloat16. */
+VQL_AVX512_INLINE void multiply_bf16(size_t count, const uint16_t *const *rows,
+                                     const uint16_t *panel, const vql_ahead *ahead, __m512 *sum)
 {
-    __m512 sum[VQL_BLOCK];
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        sum[m] = _mm512_loadu_ps(sums + m * stride);
     for (size_t i = 0; i < count; i += 2) {
         vql_ahead_step(ahead, i / 2);
         const __m512i values = _mm512_loadu_si512(panel + i * VQL_LANES);
@@ -133,40 +166,16 @@ static void product_bf16(size_t count, const uint16_t *const *rows, const uint16
         }
     }
     vql_ahead_rest(ahead, count / 2);
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        _mm512_storeu_ps(sums + m * stride, sum[m]);
 }
 
-void vql_avx512_totals(size_t count, const float *const *rows, const float *x, float *totals)
+/* normalise in bfloat16. */
+VQL_AVX512_INLINE void normalise_bf16(size_t count, const uint16_t *const *rows,
+                                      const uint16_t *normalisers, __m512 *sum)
 {
-    __m512 sum[VQL_BLOCK];
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        sum[m] = _mm512_setzero_ps();
-    for (size_t i = 0; i < count; i += VQL_LANES) {
-        const size_t left = count - i;
-        const __mmask16 mask = left < VQL_LANES ? tail_mask(left) : (__mmask16)0xffff;
-        const __m512 factor = _mm512_maskz_loadu_ps(mask, x + i);
-#pragma GCC unroll 8
-        for (size_t m = 0; m < VQL_BLOCK; m++)
-            sum[m] = _mm512_fmadd_ps(factor, _mm512_maskz_loadu_ps(mask, rows[m] + i), sum[m]);
-    }
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        totals[m] = _mm512_reduce_add_ps(sum[m]);
-}
-
-static void totals_bf16(size_t count, const uint16_t *const *rows, const uint16_t *x, float *totals)
-{
-    __m512 sum[VQL_BLOCK];
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        sum[m] = _mm512_setzero_ps();
     for (size_t i = 0; i < count; i += 2 * VQL_LANES) {
         const size_t pairs = (count - i) / 2;
-        const __mmask16 mask = pairs < VQL_LANES ? tail_mask(pairs) : (__mmask16)0xffff;
-        const __m512i factor = _mm512_maskz_loadu_epi32(mask, x + i);
+        const __mmask16 mask = pairs < VQL_LANES ? vql_avx512_tail(pairs) : (__mmask16)0xffff;
+        const __m512i factor = _mm512_maskz_loadu_epi32(mask, normalisers + i);
         const __m512 even = lower(factor);
         const __m512 odd = upper(factor);
 #pragma GCC unroll 8
@@ -176,9 +185,27 @@ static void totals_bf16(size_t count, const uint16_t *const *rows, const uint16_
             sum[m] = _mm512_fmadd_ps(odd, upper(pair), sum[m]);
         }
     }
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        totals[m] = _mm512_reduce_add_ps(sum[m]);
+}
+
+static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
+                        const vql_ahead *ahead, float *o, size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_clear(sum);
+    normalise_bf16(count, rows, fold->normalisers, sum);
+    const __m256 totals = vql_avx512_reduce(sum);
+    vql_avx512_clear(sum);
+    multiply_bf16(count, rows, fold->panel, ahead, sum);
+    vql_avx512_finish(sum, totals, fold->centre, o, stride);
+}
+
+static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
+                         float *sums, size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_load(sum, sums, stride);
+    multiply_bf16(count, rows, panel, &vql_nothing_ahead, sum);
+    vql_avx512_store(sum, sums, stride);
 }
 
 /*
@@ -192,7 +219,7 @@ void vql_avx512_compact(size_t count, const uint32_t *mask, const float *x, floa
         const unsigned kept = (unsigned)__builtin_popcount(bits);
         const __m512 all = _mm512_maskz_loadu_ps((__mmask16)bits, x + i);
         const __m512 packed = _mm512_maskz_compress_ps((__mmask16)bits, all);
-        _mm512_mask_storeu_ps(out, tail_mask(kept), packed);
+        _mm512_mask_storeu_ps(out, vql_avx512_tail(kept), packed);
         out += kept;
     }
 }
@@ -202,10 +229,11 @@ const vql_kernels vql_kernels_avx512 = {
     .axpy = vql_avx512_axpy,
     .combine = vql_avx512_combine,
     .exponential = vql_avx512_exponential,
+    .attend = vql_avx512_attend,
+    .attend_bf16 = attend_bf16,
     .product = vql_avx512_product,
     .product_bf16 = product_bf16,
     .totals = vql_avx512_totals,
-    .totals_bf16 = totals_bf16,
     .compact = vql_avx512_compact,
     .compact_bf16 = vql_portable_compact_bf16,
     .narrow = vql_portable_narrow,

@@ -2,14 +2,12 @@
  * AVX-512 with BF16 and VBMI2: a dot product of pairs, twice as many multiply-adds an instruction
  * as in float32.
  */
-#include <immintrin.h>
-
 #include "kernels_avx512.h"
 #include "kernels_portable.h"
 
 /* Two rows of the panel, interleaved, into a block's sums. */
-static inline __attribute__((always_inline)) void
-multiply_pair(__m512 *sum, const uint16_t *const *rows, size_t i, const uint16_t *panel)
+VQL_AVX512_INLINE void multiply_pair(__m512 *sum, const uint16_t *const *rows, size_t i,
+                                     const uint16_t *panel)
 {
     const __m512bh values = (__m512bh)_mm512_loadu_si512(panel + i * VQL_LANES);
 #pragma GCC unroll 8
@@ -19,16 +17,14 @@ multiply_pair(__m512 *sum, const uint16_t *const *rows, size_t i, const uint16_t
     }
 }
 
-static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         const vql_ahead *ahead, float *sums, size_t stride)
+/* The whole panel into a block's sums, fetching *ahead meanwhile. */
+VQL_AVX512_INLINE void multiply(size_t count, const uint16_t *const *rows, const uint16_t *panel,
+                                const vql_ahead *ahead, __m512 *sum)
 {
     const uint16_t *row[VQL_BLOCK];
-    __m512 sum[VQL_BLOCK];
 #pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
+    for (size_t m = 0; m < VQL_BLOCK; m++)
         row[m] = rows[m];
-        sum[m] = _mm512_loadu_ps(sums + m * stride);
-    }
     size_t i = 0;
     for (; i + 4 <= count; i += 4) {
         vql_ahead_step(ahead, i / 4);
@@ -38,31 +34,51 @@ static void product_bf16(size_t count, const uint16_t *const *rows, const uint16
     if (i < count)
         multiply_pair(sum, row, i, panel);
     vql_ahead_rest(ahead, i / 4);
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        _mm512_storeu_ps(sums + m * stride, sum[m]);
 }
 
-static void totals_bf16(size_t count, const uint16_t *const *rows, const uint16_t *x, float *totals)
+/* Weights times normalisers, two a lane. */
+VQL_AVX512_INLINE void normalise(size_t count, const uint16_t *const *rows,
+                                 const uint16_t *normalisers, __m512 *sum)
 {
-    enum { WIDTH = 2 * VQL_LANES };
-    __m512 sum[VQL_BLOCK];
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        sum[m] = _mm512_setzero_ps();
-    for (size_t i = 0; i < count; i += WIDTH) {
-        const size_t left = count - i;
-        const __mmask32 mask = left < WIDTH ? (__mmask32)((1u << left) - 1u) : 0xffffffffu;
-        const __m512bh factor = (__m512bh)_mm512_maskz_loadu_epi16(mask, x + i);
+    size_t i = 0;
+    for (; i + 2 * VQL_LANES <= count; i += 2 * VQL_LANES) {
+        const __m512bh factor = (__m512bh)_mm512_loadu_si512(normalisers + i);
 #pragma GCC unroll 8
         for (size_t m = 0; m < VQL_BLOCK; m++) {
-            const __m512i weights = _mm512_maskz_loadu_epi16(mask, rows[m] + i);
-            sum[m] = _mm512_dpbf16_ps(sum[m], (__m512bh)weights, factor);
+            const __m512bh weights = (__m512bh)_mm512_loadu_si512(rows[m] + i);
+            sum[m] = _mm512_dpbf16_ps(sum[m], weights, factor);
         }
     }
+    if (i == count)
+        return;
+    const __mmask16 mask = vql_avx512_tail((count - i) / 2);
+    const __m512bh factor = (__m512bh)_mm512_maskz_loadu_epi32(mask, normalisers + i);
 #pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        totals[m] = _mm512_reduce_add_ps(sum[m]);
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        const __m512bh weights = (__m512bh)_mm512_maskz_loadu_epi32(mask, rows[m] + i);
+        sum[m] = _mm512_dpbf16_ps(sum[m], weights, factor);
+    }
+}
+
+static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
+                        const vql_ahead *ahead, float *o, size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_clear(sum);
+    normalise(count, rows, fold->normalisers, sum);
+    const __m256 totals = vql_avx512_reduce(sum);
+    vql_avx512_clear(sum);
+    multiply(count, rows, fold->panel, ahead, sum);
+    vql_avx512_finish(sum, totals, fold->centre, o, stride);
+}
+
+static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
+                         float *sums, size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_load(sum, sums, stride);
+    multiply(count, rows, panel, &vql_nothing_ahead, sum);
+    vql_avx512_store(sum, sums, stride);
 }
 
 static void compact_bf16(size_t count, const uint32_t *mask, const uint16_t *x, uint16_t *out)
@@ -102,10 +118,11 @@ const vql_kernels vql_kernels_avx512bf16 = {
     .axpy = vql_avx512_axpy,
     .combine = vql_avx512_combine,
     .exponential = vql_avx512_exponential,
+    .attend = vql_avx512_attend,
+    .attend_bf16 = attend_bf16,
     .product = vql_avx512_product,
     .product_bf16 = product_bf16,
     .totals = vql_avx512_totals,
-    .totals_bf16 = totals_bf16,
     .compact = vql_avx512_compact,
     .compact_bf16 = compact_bf16,
     .narrow = narrow,

@@ -4,6 +4,7 @@
  */
 #include <arm_neon.h>
 #include <math.h>
+#include <stdbool.h>
 
 #include "kernels_portable.h"
 
@@ -81,8 +82,9 @@ static inline void store_sums(float32x4_t (*sum)[TILE], float *sums, size_t stri
             vst1q_f32(sums + m * stride + j * WIDTH, sum[m][j]);
 }
 
-static void product(size_t count, const float *const *rows, const float *panel,
-                    const vql_ahead *ahead, float *sums, size_t stride)
+/* sums += a product of tiles, fetching *ahead meanwhile. */
+static void multiply(size_t count, const float *const *rows, const float *panel,
+                     const vql_ahead *ahead, float *sums, size_t stride)
 {
     size_t step = 0;
     for (size_t half = 0; half < VQL_BLOCK; half += HALF) {
@@ -129,8 +131,9 @@ static inline float pair_number(const uint16_t *x, size_t half)
     return number;
 }
 
-static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         const vql_ahead *ahead, float *sums, size_t stride)
+/* The same in bfloat16. */
+static void multiply_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
+                          const vql_ahead *ahead, float *sums, size_t stride)
 {
     size_t step = 0;
     for (size_t half = 0; half < VQL_BLOCK; half += HALF) {
@@ -188,15 +191,63 @@ static void totals_bf16(size_t count, const uint16_t *const *rows, const uint16_
     }
 }
 
+/* o of a tile from its sums [VQL_BLOCK, VQL_LANES] and their divisors. */
+static void finish(const float *sums, const float *divisors, const float *centre, float *o,
+                   size_t stride)
+{
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        const bool kept = divisors[m] > 0.0f;
+        const float scale = kept ? 1.0f / divisors[m] : 0.0f;
+        for (size_t j = 0; j < VQL_LANES; j += WIDTH) {
+            const float32x4_t middle = kept ? vld1q_f32(centre + j) : vdupq_n_f32(0.0f);
+            const float32x4_t sum = vld1q_f32(sums + m * VQL_LANES + j);
+            vst1q_f32(o + m * stride + j, vfmaq_n_f32(middle, sum, scale));
+        }
+    }
+}
+
+static void attend(size_t count, const float *const *rows, const vql_fold_tile *fold,
+                   const vql_ahead *ahead, float *o, size_t stride)
+{
+    float sums[VQL_BLOCK * VQL_LANES] = {0.0f};
+    float divisors[VQL_BLOCK];
+    totals(count, rows, fold->normalisers, divisors);
+    multiply(count, rows, fold->panel, ahead, sums, VQL_LANES);
+    finish(sums, divisors, fold->centre, o, stride);
+}
+
+static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
+                        const vql_ahead *ahead, float *o, size_t stride)
+{
+    float sums[VQL_BLOCK * VQL_LANES] = {0.0f};
+    float divisors[VQL_BLOCK];
+    totals_bf16(count, rows, fold->normalisers, divisors);
+    multiply_bf16(count, rows, fold->panel, ahead, sums, VQL_LANES);
+    finish(sums, divisors, fold->centre, o, stride);
+}
+
+static void product(size_t count, const float *const *rows, const float *panel, float *sums,
+                    size_t stride)
+{
+    multiply(count, rows, panel, &vql_nothing_ahead, sums, stride);
+}
+
+static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
+                         float *sums, size_t stride)
+{
+    multiply_bf16(count, rows, panel, &vql_nothing_ahead, sums, stride);
+}
+
 const vql_kernels vql_kernels_neon = {
     .name = "neon",
     .axpy = axpy,
     .combine = combine,
     .exponential = exponential,
+    .attend = attend,
+    .attend_bf16 = attend_bf16,
     .product = product,
     .product_bf16 = product_bf16,
     .totals = totals,
-    .totals_bf16 = totals_bf16,
     .compact = vql_portable_compact,
     .compact_bf16 = vql_portable_compact_bf16,
     .narrow = vql_portable_narrow,

@@ -1,6 +1,6 @@
 /*
- * What the levels of kernels share: loops that no level improves on, and the order in which a
- * product asks for lines ahead.
+ * What the levels of kernels share: loops that no level improves on, and the order in which
+ * attend asks for lines ahead.
  */
 #ifndef VQL_CORE_KERNELS_PORTABLE_H
 #define VQL_CORE_KERNELS_PORTABLE_H
@@ -26,6 +26,8 @@ static inline void vql_ahead_rest(const vql_ahead *ahead, size_t step)
     for (; step < ahead->lines * VQL_BLOCK; step++)
         vql_ahead_step(ahead, step);
 }
+
+static const vql_ahead vql_nothing_ahead = {.lines = 0};
 
 /* The pair of bfloat16 numbers at x, as the 32-bit lane that it is in a panel. */
 static inline int32_t vql_load_pair(const uint16_t *x)

@@ -27,19 +27,17 @@ static void exponential(size_t count, float *x)
         x[j] = expf(x[j]);
 }
 
-static void product(size_t count, const float *const *rows, const float *panel,
-                    const vql_ahead *ahead, float *sums, size_t stride)
+static void product(size_t count, const float *const *rows, const float *panel, float *sums,
+                    size_t stride)
 {
-    vql_ahead_rest(ahead, 0);
     for (size_t m = 0; m < VQL_BLOCK; m++)
         for (size_t i = 0; i < count; i++)
             axpy(VQL_LANES, rows[m][i], panel + i * VQL_LANES, sums + m * stride);
 }
 
 static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         const vql_ahead *ahead, float *sums, size_t stride)
+                         float *sums, size_t stride)
 {
-    vql_ahead_rest(ahead, 0);
     for (size_t m = 0; m < VQL_BLOCK; m++) {
         for (size_t i = 0; i < count; i++) {
             const float weight = vql_bf16_to_float(rows[m][i]);
@@ -66,6 +64,39 @@ static void totals_bf16(size_t count, const uint16_t *const *rows, const uint16_
         for (size_t i = 0; i < count; i++)
             totals[m] += vql_bf16_to_float(rows[m][i]) * vql_bf16_to_float(x[i]);
     }
+}
+
+/* o from both sums of a tile. */
+static void finish(float (*sums)[VQL_LANES], const float *divisors, const float *centre, float *o,
+                   size_t stride)
+{
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        const float scale = divisors[m] > 0.0f ? 1.0f / divisors[m] : 0.0f;
+        for (size_t j = 0; j < VQL_LANES; j++)
+            o[m * stride + j] = scale > 0.0f ? centre[j] + sums[m][j] * scale : 0.0f;
+    }
+}
+
+static void attend(size_t count, const float *const *rows, const vql_fold_tile *fold,
+                   const vql_ahead *ahead, float *o, size_t stride)
+{
+    float sums[VQL_BLOCK][VQL_LANES] = {{0.0f}};
+    float divisors[VQL_BLOCK];
+    vql_ahead_rest(ahead, 0);
+    totals(count, rows, fold->normalisers, divisors);
+    product(count, rows, fold->panel, sums[0], VQL_LANES);
+    finish(sums, divisors, fold->centre, o, stride);
+}
+
+static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
+                        const vql_ahead *ahead, float *o, size_t stride)
+{
+    float sums[VQL_BLOCK][VQL_LANES] = {{0.0f}};
+    float divisors[VQL_BLOCK];
+    vql_ahead_rest(ahead, 0);
+    totals_bf16(count, rows, fold->normalisers, divisors);
+    product_bf16(count, rows, fold->panel, sums[0], VQL_LANES);
+    finish(sums, divisors, fold->centre, o, stride);
 }
 
 void vql_portable_compact(size_t count, const uint32_t *mask, const float *x, float *out)
@@ -101,10 +132,11 @@ const vql_kernels vql_kernels_scalar = {
     .axpy = axpy,
     .combine = combine,
     .exponential = exponential,
+    .attend = attend,
+    .attend_bf16 = attend_bf16,
     .product = product,
     .product_bf16 = product_bf16,
     .totals = totals,
-    .totals_bf16 = totals_bf16,
     .compact = vql_portable_compact,
     .compact_bf16 = vql_portable_compact_bf16,
     .narrow = vql_portable_narrow,

@@ -57,16 +57,15 @@ void vql_panel_release(vql_panel *panel, const vql_allocator *allocator)
 void vql_panel_multiply(const vql_panel *panel, const vql_kernels *kernels,
                         const void *const *rows, float *sums, size_t stride)
 {
-    static const vql_ahead nothing = {.lines = 0};
     const size_t tile = (size_t)panel->inputs * VQL_LANES;
     for (uint32_t t = 0; t < panel->outputs / VQL_LANES; t++) {
         if (panel->format == VQL_SCORING_BF16)
             kernels->product_bf16(panel->inputs, (const uint16_t *const *)rows,
-                                  (const uint16_t *)panel->tiles + t * tile, &nothing,
+                                  (const uint16_t *)panel->tiles + t * tile,
                                   sums + t * VQL_LANES, stride);
         else
             kernels->product(panel->inputs, (const float *const *)rows,
-                             (const float *)panel->tiles + t * tile, &nothing,
+                             (const float *)panel->tiles + t * tile,
                              sums + t * VQL_LANES, stride);
     }
 }

@@ -9,11 +9,13 @@
 #include "cache_data.h"
 #include "catalog_data.h"
 #include "head.h"
+#include "item_table.h"
 #include "kernels.h"
 #include "model_data.h"
 
 enum {
     WINDOW = 1024, /* candidates whose rows are looked up before they are scored */
+    LOOKUPS_AHEAD = 16,
     CHUNK = 64,    /* candidates that go through attention before they go through the head */
 };
 
@@ -26,7 +28,7 @@ struct vql_scorer {
 
     /* Scratch of candidates. */
     uint32_t *rows;  /* [WINDOW] */
-    size_t o_stride; /* D, rounded up to VQL_LANES */
+    size_t o_stride; /* D and VQL_LANES more, in whole tiles */
     float *o;        /* [CHUNK, o_stride] */
     float *logits;   /* [VQL_BLOCK, T] */
 };
@@ -42,7 +44,7 @@ typedef struct group_fold {
 static void take_room(vql_scorer *scorer, const vql_catalog *catalog, vql_scratch *scratch)
 {
     const vql_shape *shape = &catalog->model->shape;
-    scorer->o_stride = vql_round_up(shape->width, VQL_LANES);
+    scorer->o_stride = vql_round_up(shape->width + VQL_LANES, VQL_LANES);
     vql_attention_take(&scorer->attention, catalog, scratch);
     vql_head_take(&scorer->head, catalog, scratch);
     scorer->rows = vql_scratch_take(scratch, WINDOW, sizeof *scorer->rows);
@@ -180,9 +182,12 @@ void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_m
  */
 static size_t find_rows(vql_scorer *scorer, const uint64_t *item_ids, size_t count)
 {
+    const vql_catalog *catalog = scorer->catalog;
     size_t unknown = 0;
     for (size_t n = 0; n < count; n++) {
-        scorer->rows[n] = vql_catalog_row(scorer->catalog, item_ids[n]);
+        if (n + LOOKUPS_AHEAD < count)
+            vql_item_table_fetch(catalog->slots, catalog->slot_mask, item_ids[n + LOOKUPS_AHEAD]);
+        scorer->rows[n] = vql_catalog_row(catalog, item_ids[n]);
         unknown += scorer->rows[n] == 0;
     }
     for (size_t n = count; n % VQL_BLOCK != 0; n++)

@@ -49,7 +49,11 @@ static void set_offsets(vql_weight_table *table, const vql_model *model)
         const size_t lines = (bytes + VQL_LINE - 1) / VQL_LINE;
         table->head_offsets[h + 1] = table->head_offsets[h] + lines * VQL_LINE;
     }
-    table->row_bytes = table->head_offsets[table->heads];
+    /*
+     * An odd number of lines: rows a power of two apart would all fall on the same few sets of the
+     * first-level cache, and a block of them would drive each other out of it.
+     */
+    table->row_bytes = (table->head_offsets[table->heads] / VQL_LINE | 1) * VQL_LINE;
 }
 
 /* The first cache line that begins in a block. */

@@ -23,7 +23,7 @@ typedef struct vql_weight_table {
     uint32_t heads;
     uint32_t capacity;    /* rows there is room for */
     uint32_t items;       /* items that have one */
-    size_t row_bytes;     /* a multiple of VQL_LINE */
+    size_t row_bytes;     /* an odd multiple of VQL_LINE */
     size_t *head_offsets; /* [H + 1]: bytes into a row */
     uint32_t *slots;      /* [I]: a row's index, or VQL_NO_SLOT */
     void *block;          /* what was allocated */
@@ -48,14 +48,11 @@ void vql_weight_table_put(vql_weight_table *table, uint32_t row, const uint32_t 
 /* Takes an item's slot away. */
 void vql_weight_table_refuse(vql_weight_table *table, uint32_t row);
 
-/* Where an item's weights of a head are; NULL when they are not in the table. */
-static inline const void *vql_weight_table_find(const vql_weight_table *table, uint32_t row,
-                                                uint32_t head)
+/* An item's row; NULL when it has none. Head h's weights are head_offsets[h] bytes into it. */
+static inline const uint8_t *vql_weight_table_row(const vql_weight_table *table, uint32_t row)
 {
     const uint32_t slot = table->slots[row];
-    if (slot == VQL_NO_SLOT)
-        return NULL;
-    return table->rows + slot * table->row_bytes + table->head_offsets[head];
+    return slot != VQL_NO_SLOT ? table->rows + slot * table->row_bytes : NULL;
 }
 
 #endif

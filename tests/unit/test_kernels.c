@@ -88,16 +88,15 @@ static void check_product(const vql_kernels *level, size_t count, size_t shift)
 {
     operands *x = operands_new(count * SHIFTS + shift, shift);
     const vql_kernels *scalar = &vql_kernels_scalar;
-    scalar->product(count, x->row, x->panel + shift, &x->ahead, x->wanted, STRIDE);
-    level->product(count, x->row, x->panel + shift, &x->ahead, x->sums, STRIDE);
+    scalar->product(count, x->row, x->panel + shift, x->wanted, STRIDE);
+    level->product(count, x->row, x->panel + shift, x->sums, STRIDE);
     for (size_t i = 0; i < VQL_BLOCK * STRIDE; i++)
         expect_sum("product", level, count, (double)x->sums[i], (double)x->wanted[i],
                    (double)count);
     const size_t even = count / 2 * 2;
     memcpy(x->sums, x->wanted, sizeof x->sums);
-    scalar->product_bf16(even, x->narrow_row, x->narrow_panel + shift, &x->ahead, x->wanted,
-                         STRIDE);
-    level->product_bf16(even, x->narrow_row, x->narrow_panel + shift, &x->ahead, x->sums, STRIDE);
+    scalar->product_bf16(even, x->narrow_row, x->narrow_panel + shift, x->wanted, STRIDE);
+    level->product_bf16(even, x->narrow_row, x->narrow_panel + shift, x->sums, STRIDE);
     for (size_t i = 0; i < VQL_BLOCK * STRIDE; i++)
         expect_sum("product_bf16", level, even, (double)x->sums[i], (double)x->wanted[i],
                    (double)count);
@@ -114,11 +113,38 @@ static void check_totals(const vql_kernels *level, size_t count, size_t shift)
     level->totals(count, x->row, x->panel + shift, found);
     for (size_t m = 0; m < VQL_BLOCK; m++)
         expect_sum("totals", level, count, (double)found[m], (double)wanted[m], (double)count);
+    free(x);
+}
+
+/* Weights are positive, as e^x is, and values lie about a centre. */
+static void check_attend(const vql_kernels *level, size_t count, size_t shift)
+{
+    operands *x = operands_new(count * SHIFTS + shift, shift);
+    const vql_kernels *scalar = &vql_kernels_scalar;
+    random_stream random = {count};
+    float normalisers[MOST];
+    uint16_t narrow_normalisers[MOST];
+    for (size_t i = 0; i < MOST; i++)
+        normalisers[i] = (float)random_uniform(&random);
+    round_all(normalisers, MOST, narrow_normalisers);
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        for (size_t i = 0; i < MOST + SHIFTS; i++)
+            x->rows[m][i] = m == 2 ? 0.0f : fabsf(x->rows[m][i]) + 0.1f;
+        round_all(x->rows[m], MOST + SHIFTS, x->narrow_rows[m]);
+    }
+    vql_fold_tile tile = {x->panel + shift, normalisers, x->panel};
+    scalar->attend(count, x->row, &tile, &x->ahead, x->wanted, STRIDE);
+    level->attend(count, x->row, &tile, &x->ahead, x->sums, STRIDE);
+    for (size_t i = 0; i < VQL_BLOCK * STRIDE; i++)
+        expect_sum("attend", level, count, (double)x->sums[i], (double)x->wanted[i], 100.0);
     const size_t even = count / 2 * 2;
-    scalar->totals_bf16(even, x->narrow_row, x->narrow_panel + shift, wanted);
-    level->totals_bf16(even, x->narrow_row, x->narrow_panel + shift, found);
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        expect_sum("totals_bf16", level, even, (double)found[m], (double)wanted[m], (double)count);
+    tile = (vql_fold_tile){x->narrow_panel + shift, narrow_normalisers, x->panel};
+    scalar->attend_bf16(even, x->narrow_row, &tile, &x->ahead, x->wanted, STRIDE);
+    level->attend_bf16(even, x->narrow_row, &tile, &x->ahead, x->sums, STRIDE);
+    for (size_t i = 0; i < VQL_BLOCK * STRIDE; i++)
+        expect_sum("attend_bf16", level, even, (double)x->sums[i], (double)x->wanted[i], 100.0);
+    for (size_t j = 0; j < VQL_LANES; j++)
+        ck_assert(x->sums[2 * STRIDE + j] == 0.0f);
     free(x);
 }
 
@@ -202,6 +228,7 @@ START_TEST(test_levels)
         for (size_t shift = 0; shift < SHIFTS; shift++) {
             check_product(level, count, shift);
             check_totals(level, count, shift);
+            check_attend(level, count, shift);
             check_sums(level, count, shift);
             check_moves(level, count, shift);
         }
