@@ -42,6 +42,7 @@ void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vq
     const size_t numbers = VQL_BLOCK * attention->weight_stride;
     attention->fold_values = vql_scratch_take(scratch, (most + 1) * (size_t)columns, sizeof(float));
     attention->fold_normalisers = vql_scratch_take(scratch, most + 1, sizeof(float));
+    attention->ones = vql_scratch_take(scratch, most, sizeof(float));
     attention->logits = vql_scratch_take(scratch, numbers, sizeof(float));
     attention->wide_weights =
         vql_scratch_take(scratch, attention->weight_stride, sizeof(float));
@@ -62,11 +63,11 @@ static void take_centre(vql_attention *attention, uint32_t occupied, float *cent
     const vql_kernels *kernels = attention->kernels;
     const size_t columns = attention->columns;
     float total = 0.0f;
-    memset(centre, 0, columns * sizeof *centre);
     for (uint32_t i = 0; i < occupied; i++) {
-        kernels->axpy(columns, 1.0f, attention->fold_values + i * columns, centre);
+        attention->ones[i] = 1.0f;
         total += attention->fold_normalisers[i];
     }
+    kernels->combine(columns, occupied, attention->ones, attention->fold_values, columns, centre);
     for (size_t j = 0; j < columns; j++)
         centre[j] /= total;
     for (uint32_t i = 0; i < occupied; i++)

@@ -41,6 +41,8 @@ typedef struct vql_attention {
     float *fold_values;      /* [max K + 1, columns]: Σ_r w f S; what is beyond d is zero */
     float *fold_normalisers; /* [max K + 1]: Σ_r w f n */
 
+    float *ones;             /* [max K] */
+
     /* Scratch of a block. */
     float *logits;        /* [VQL_BLOCK, weight_stride] */
     float *wide_weights;  /* [weight_stride] */

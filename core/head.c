@@ -52,11 +52,8 @@ static void rectify(vql_head *head, size_t count)
     float *spare = head->inputs;
     head->inputs = head->outputs;
     head->outputs = spare;
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
-        float *x = head->inputs + m * head->stride;
-        for (size_t j = 0; j < count; j++)
-            x[j] = x[j] > 0.0f ? x[j] : 0.0f;
-    }
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        head->kernels->rectify(count, head->inputs + m * head->stride);
 }
 
 /* Starts the outputs of a candidate with `count` numbers, and zeros up to whole tiles. */

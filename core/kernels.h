@@ -88,6 +88,9 @@ typedef struct vql_kernels {
     /* totals[m] = Σ_{i < count} rows[m][i] · x[i]. */
     void (*totals)(size_t count, const float *const *rows, const float *x, float *totals);
 
+    /* x[j] = max(x[j], 0) for j < count. */
+    void (*rectify)(size_t count, float *x);
+
     /* Writes x[i] of the bits i < count that are set in mask ([count / 32], rounded up). */
     void (*compact)(size_t count, const uint32_t *mask, const float *x, float *out);
     void (*compact_bf16)(size_t count, const uint32_t *mask, const uint16_t *x, uint16_t *out);

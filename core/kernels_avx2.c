@@ -268,6 +268,7 @@ const vql_kernels vql_kernels_avx2 = {
     .product = product,
     .product_bf16 = product_bf16,
     .totals = totals,
+    .rectify = vql_portable_rectify,
     .compact = vql_portable_compact,
     .compact_bf16 = vql_portable_compact_bf16,
     .narrow = vql_portable_narrow,

@@ -208,6 +208,17 @@ static void product_bf16(size_t count, const uint16_t *const *rows, const uint16
     vql_avx512_store(sum, sums, stride);
 }
 
+void vql_avx512_rectify(size_t count, float *x)
+{
+    const __m512 zero = _mm512_setzero_ps();
+    size_t j = 0;
+    for (; j + VQL_LANES <= count; j += VQL_LANES)
+        _mm512_storeu_ps(x + j, _mm512_max_ps(_mm512_loadu_ps(x + j), zero));
+    const __mmask16 mask = vql_avx512_tail(count - j);
+    const __m512 last = _mm512_maskz_loadu_ps(mask, x + j);
+    _mm512_mask_storeu_ps(x + j, mask, _mm512_max_ps(last, zero));
+}
+
 /*
  * Compressed in a register and stored under a mask: AVX-512's compressing store is an order of
  * magnitude slower on Zen 4.
@@ -234,6 +245,7 @@ const vql_kernels vql_kernels_avx512 = {
     .product = vql_avx512_product,
     .product_bf16 = product_bf16,
     .totals = vql_avx512_totals,
+    .rectify = vql_avx512_rectify,
     .compact = vql_avx512_compact,
     .compact_bf16 = vql_portable_compact_bf16,
     .narrow = vql_portable_narrow,

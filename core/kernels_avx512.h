@@ -17,6 +17,7 @@ void vql_avx512_attend(size_t count, const float *const *rows, const vql_fold_ti
 void vql_avx512_product(size_t count, const float *const *rows, const float *panel, float *sums,
                         size_t stride);
 void vql_avx512_totals(size_t count, const float *const *rows, const float *x, float *totals);
+void vql_avx512_rectify(size_t count, float *x);
 void vql_avx512_compact(size_t count, const uint32_t *mask, const float *x, float *out);
 
 /*

@@ -123,6 +123,7 @@ const vql_kernels vql_kernels_avx512bf16 = {
     .product = vql_avx512_product,
     .product_bf16 = product_bf16,
     .totals = vql_avx512_totals,
+    .rectify = vql_avx512_rectify,
     .compact = vql_avx512_compact,
     .compact_bf16 = compact_bf16,
     .narrow = narrow,

@@ -99,6 +99,12 @@ static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fol
     finish(sums, divisors, fold->centre, o, stride);
 }
 
+void vql_portable_rectify(size_t count, float *x)
+{
+    for (size_t j = 0; j < count; j++)
+        x[j] = x[j] > 0.0f ? x[j] : 0.0f;
+}
+
 void vql_portable_compact(size_t count, const uint32_t *mask, const float *x, float *out)
 {
     for (size_t word = 0; word < (count + 31) / 32; word++)
@@ -137,6 +143,7 @@ const vql_kernels vql_kernels_scalar = {
     .product = product,
     .product_bf16 = product_bf16,
     .totals = totals,
+    .rectify = vql_portable_rectify,
     .compact = vql_portable_compact,
     .compact_bf16 = vql_portable_compact_bf16,
     .narrow = vql_portable_narrow,

@@ -187,6 +187,10 @@ static void check_moves(const vql_kernels *level, size_t count, size_t shift)
         kept += (size_t)__builtin_popcount(mask[word]);
     ck_assert_mem_eq(x->rows[2], x->rows[3], kept * sizeof(float));
     ck_assert_mem_eq(x->narrow_rows[2], x->narrow_rows[3], kept * sizeof(uint16_t));
+    memcpy(x->rows[4], x->rows[5], sizeof x->rows[4]);
+    scalar->rectify(count, x->rows[4]);
+    level->rectify(count, x->rows[5]);
+    ck_assert_mem_eq(x->rows[4], x->rows[5], sizeof x->rows[4]);
     memset(x->narrow_rows, 0, sizeof x->narrow_rows);
     scalar->narrow(count, x->panel + shift, x->narrow_rows[0] + shift);
     level->narrow(count, x->panel + shift, x->narrow_rows[1] + shift);
