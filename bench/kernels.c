@@ -169,7 +169,7 @@ static length_times measure_length(const subject *s, size_t length)
 
 static void print_lengths(const vql_model *model, size_t longest, const char *folder)
 {
-    subject s = subject_new(model, "default", VQL_SCORING_DEFAULT, huge_pages_allocator());
+    subject s = subject_new(model, NULL, VQL_SCORING_DEFAULT, huge_pages_allocator());
     plot chart = {.title = "1,000 candidates against a history of L events, one core",
                   .x_name = "L",
                   .y_name = "ms",
@@ -201,7 +201,7 @@ static void print_lengths(const vql_model *model, size_t longest, const char *fo
 /* The same user's time at L = 1,000 and 1,000,000, run by run in turn. */
 static void print_independence(const vql_model *model)
 {
-    subject s = subject_new(model, "default", VQL_SCORING_DEFAULT, huge_pages_allocator());
+    subject s = subject_new(model, NULL, VQL_SCORING_DEFAULT, huge_pages_allocator());
     static const size_t LENGTHS[] = {1000, 1000000};
     vql_cache *caches[2];
     timing times[2] = {{.count = 0}, {.count = 0}};

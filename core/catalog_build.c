@@ -320,7 +320,7 @@ vql_code vql_catalog_create(const vql_model *model, const vql_catalog_options *o
         return vql_fail(error, VQL_NO_MEMORY, "catalog: no memory");
     *catalog = (vql_catalog){.allocator = allocator, .model = model, .bytes = sizeof *catalog};
     builder b = {.catalog = catalog, .model = model, .allocator = &allocator, .error = error};
-    b.format = options->format == VQL_SCORING_F32 ? VQL_SCORING_F32 : VQL_SCORING_BF16;
+    b.format = options->format == VQL_SCORING_BF16 ? VQL_SCORING_BF16 : VQL_SCORING_F32;
     vql_code code;
     if (allocate_catalog(&b, options) && allocate_work(&b)) {
         code = build_parts(&b);

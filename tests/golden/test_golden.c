@@ -17,8 +17,8 @@
 /* Largest differences allowed: of a score, and of an attention output relative to its largest o. */
 static const double SCORE_TOLERANCE = 1e-5;
 static const double ATTENTION_TOLERANCE = 1e-4;
-/* The same in bfloat16. */
-static const double NARROW_SCORE_TOLERANCE = 1e-3;
+/* The same in bfloat16, whose weights are known to 2^-9. */
+static const double NARROW_SCORE_TOLERANCE = 4e-3;
 static const double NARROW_ATTENTION_TOLERANCE = 1e-2;
 /* The reference is float64: what is left is that the answers end at the ninth decimal. */
 static const double REFERENCE_SCORE_TOLERANCE = 1e-8;
@@ -245,7 +245,7 @@ START_TEST(test_scorer_without_table)
 }
 END_TEST
 
-/* The default format at every level of kernels, with a table of half the items. */
+/* At every level of kernels, with a table of some of the items. */
 START_TEST(test_scorer_in_bfloat16)
 {
     const char *level;
@@ -254,7 +254,7 @@ START_TEST(test_scorer_in_bfloat16)
         catalog_fixture fixture = fixture_from_file(MODELS[_i].model, ANY_TABLE);
         const vql_catalog_options options = {
             .table_bytes = vql_catalog_bytes(fixture.catalog) / 5,
-            .format = VQL_SCORING_DEFAULT,
+            .format = VQL_SCORING_BF16,
         };
         vql_catalog_free(fixture.catalog);
         ck_assert_int_eq(vql_catalog_create(fixture.model, &options, &fixture.catalog, NULL),
