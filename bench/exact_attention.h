@@ -13,7 +13,10 @@
 
 typedef struct exact_attention exact_attention;
 
-/* Events as the quantized model sees them, so that both ways give one result. Aborts without memory. */
+/*
+ * Events as the quantized model sees them, so that both ways give one result. Aborts without
+ * memory.
+ */
 exact_attention *exact_attention_new(const vql_catalog *catalog, const vql_cache_event *events,
                                      size_t count, int64_t time_ms);
 void exact_attention_free(exact_attention *exact);

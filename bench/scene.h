@@ -24,7 +24,7 @@ enum {
 /* Codeword a of every group is the key of item a + 1, so that items 1 … 256 use them all. */
 vql_model *scene_model(void);
 
-/* Events of `count` items, at least one for each codeword, over a month that ends at SCENE_NOW_MS. */
+/* Events of `count` items, one at least for each codeword, in the month before SCENE_NOW_MS. */
 #define SCENE_NOW_MS INT64_C(1700000000000)
 vql_cache_event *scene_history(size_t count);
 

@@ -61,7 +61,7 @@ static void start_outputs(const vql_head *head, size_t candidate, const float *s
 {
     float *outputs = head->outputs + candidate * head->stride;
     memcpy(outputs, start, count * sizeof *outputs);
-    memset(outputs + count, 0, (vql_round_up((uint32_t)count, VQL_LANES) - count) * sizeof *outputs);
+    memset(outputs + count, 0, (vql_round_up((uint32_t)count, VQL_LANES) - count) * sizeof(float));
 }
 
 /* The last layer, with at least one before it. */

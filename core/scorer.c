@@ -15,7 +15,8 @@
 
 enum {
     WINDOW = 1024, /* candidates whose rows are looked up before they are scored */
-    LOOKUPS_AHEAD = 16,
+    SLOTS_AHEAD = 24, /* look-ups ahead of the one in hand whose slot is fetched */
+    IDS_AHEAD = 12,   /* and whose id is */
     CHUNK = 64,    /* candidates that go through attention before they go through the head */
 };
 
@@ -185,8 +186,12 @@ static size_t find_rows(vql_scorer *scorer, const uint64_t *item_ids, size_t cou
     const vql_catalog *catalog = scorer->catalog;
     size_t unknown = 0;
     for (size_t n = 0; n < count; n++) {
-        if (n + LOOKUPS_AHEAD < count)
-            vql_item_table_fetch(catalog->slots, catalog->slot_mask, item_ids[n + LOOKUPS_AHEAD]);
+        if (n + SLOTS_AHEAD < count)
+            vql_item_table_fetch_slot(catalog->slots, catalog->slot_mask,
+                                      item_ids[n + SLOTS_AHEAD]);
+        if (n + IDS_AHEAD < count)
+            vql_item_table_fetch_id(catalog->slots, catalog->slot_mask, catalog->model->item_ids,
+                                    item_ids[n + IDS_AHEAD]);
         scorer->rows[n] = vql_catalog_row(catalog, item_ids[n]);
         unknown += scorer->rows[n] == 0;
     }
@@ -207,10 +212,17 @@ static void attend_chunk(vql_scorer *scorer, size_t first, size_t count)
     for (size_t n = first; n < end; n += VQL_BLOCK) {
         const uint32_t *rows = scorer->rows + n;
         const uint32_t *next = n + VQL_BLOCK < count ? rows + VQL_BLOCK : NULL;
-        vql_head_fetch(&scorer->head, rows);
         vql_attention_block(&scorer->attention, rows, next,
                             scorer->o + (n - first) * scorer->o_stride, scorer->o_stride);
     }
+}
+
+/* Fetches what the head will read of a chunk, while attention computes. */
+static void fetch_chunk(vql_scorer *scorer, size_t first, size_t count)
+{
+    const size_t end = smaller(count, first + CHUNK);
+    for (size_t n = first; n < end; n += VQL_BLOCK)
+        vql_head_fetch(&scorer->head, scorer->rows + n);
 }
 
 /* Logits of the chunk whose o is there. */
@@ -235,6 +247,7 @@ size_t vql_scorer_logits(vql_scorer *scorer, const uint64_t *item_ids, size_t co
         const size_t window = smaller(count - done, WINDOW);
         unknown += find_rows(scorer, item_ids + done, window);
         for (size_t first = 0; first < window; first += CHUNK) {
+            fetch_chunk(scorer, first, window);
             attend_chunk(scorer, first, window);
             apply_head(scorer, first, window, logits + done * tasks);
         }

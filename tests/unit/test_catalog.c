@@ -400,81 +400,6 @@ START_TEST(test_keys_as_codewords)
 }
 END_TEST
 
-/* ---- the table's budget ---- */
-
-/* A row: four heads of a cache line each, and one more for an odd number of lines. */
-enum { ROW_BYTES = 5 * 64 };
-
-START_TEST(test_table_budget)
-{
-    const model_spec spec = model_spec_default(11);
-    for (uint32_t items = 0; items <= 23; items += items < 2 ? 1 : 7) {
-        fixture f = fixture_make(&spec);
-        fixture_build(&f, (items + 1) * ROW_BYTES - 1);
-        ck_assert_uint_eq(vql_catalog_table_items(f.catalog), items);
-        for (uint32_t row = 0; row < spec.items; row++) {
-            const void *weights = vql_weight_table_row(&f.catalog->table, row);
-            ck_assert_int_eq(weights != NULL, row < items);
-            ck_assert_uint_eq((uintptr_t)weights % VQL_LINE, 0);
-        }
-        const size_t with = vql_catalog_bytes(f.catalog);
-        vql_catalog_free(f.catalog);
-        vql_model_free(f.model);
-        fixture_build(&f, 0);
-        ck_assert_uint_ge(with - vql_catalog_bytes(f.catalog), items * (size_t)ROW_BYTES);
-        ck_assert_uint_le(with - vql_catalog_bytes(f.catalog), items * (size_t)ROW_BYTES + 64);
-        fixture_free(&f);
-    }
-}
-END_TEST
-
-/* The hottest items have rows, the hottest first; of equal ones the lower row. */
-START_TEST(test_table_of_the_hottest)
-{
-    const model_spec spec = model_spec_default(11);
-    fixture f = fixture_make(&spec);
-    f.model = model_writer_parse(f.writer);
-    float hotness[23] = {0.0F};
-    hotness[20] = 3.0F;
-    hotness[9] = 5.0F;
-    hotness[22] = -1.0F;
-    const vql_catalog_options options = {
-        .table_bytes = 4 * ROW_BYTES, .format = VQL_SCORING_F32, .hotness = hotness};
-    ck_assert_int_eq(vql_catalog_create(f.model, &options, &f.catalog, NULL), VQL_OK);
-    const uint32_t order[] = {9, 20, 0, 1};
-    const vql_weight_table *table = &f.catalog->table;
-    ck_assert_uint_eq(table->items, 4);
-    for (uint32_t i = 0; i < 4; i++)
-        ck_assert_ptr_eq(vql_weight_table_row(table, order[i]), table->rows + i * ROW_BYTES);
-    ck_assert_ptr_null(vql_weight_table_row(table, 2));
-    ck_assert_ptr_null(vql_weight_table_row(table, 22));
-    fixture_free(&f);
-}
-END_TEST
-
-/* An item of which some e^{ŝ - max} would be lost in a float has no row; the others keep theirs. */
-START_TEST(test_table_of_far_logits)
-{
-    const model_spec spec = model_spec_default(12);
-    fixture f = fixture_make(&spec);
-    float *query = model_writer_floats(f.writer, "attention.query.weight");
-    memset(query, 0, model_writer_elements(f.writer, "attention.query.weight") * sizeof *query);
-    query[9 * f.x_width] = 1.0F; /* q of head 3 is along its first axis or, for no x, zero */
-    for (uint32_t row = 0; row < spec.items; row++)
-        model_writer_floats(f.writer, "item.embedding")[row * 5] = row == 4 ? 1.0F : 0.0F;
-    model_writer_floats(f.writer, "codebook.1")[3 * 6 + 3] = 60.0F;
-    fixture_build(&f, SIZE_MAX);
-    ck_assert_uint_eq(vql_catalog_table_items(f.catalog), spec.items - 1);
-    for (uint32_t row = 0; row < spec.items; row++) {
-        const void *weights = vql_weight_table_row(&f.catalog->table, row);
-        ck_assert_int_eq(weights == NULL, row == 4);
-    }
-    expect_queries(&f);
-    expect_codes(&f);
-    fixture_free(&f);
-}
-END_TEST
-
 /* ---- failures ---- */
 
 static void expect_refusal(fixture *f, const char *text)
@@ -607,9 +532,6 @@ int main(void)
     tcase_add_test(tcase, test_unequal_codebooks);
     tcase_add_test(tcase, test_ties);
     tcase_add_test(tcase, test_keys_as_codewords);
-    tcase_add_test(tcase, test_table_budget);
-    tcase_add_test(tcase, test_table_of_the_hottest);
-    tcase_add_test(tcase, test_table_of_far_logits);
     tcase_add_test(tcase, test_overflow);
     tcase_add_test(tcase, test_largest_parameters);
     tcase_add_test(tcase, test_no_memory);
