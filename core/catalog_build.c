@@ -23,8 +23,8 @@ static const double part_limit = (double)FLT_MAX / 2.0;
  * The widest spread of an item's ŝ in one head that a row of the table may hold. When only
  * codewords at the low end are in use, their weights are all that the scores are made of: at e^-40
  * = 4e-18 their products with values and decays are still far above where floats lose digits
- * (1e-38). A head's part of a query or codeword has a norm near √d, so that the ŝ of a trained model
- * spread by no more than about 2·√d.
+ * (1e-38). A head's part of a query or codeword has a norm near √d, so that the ŝ of a trained
+ * model spread by no more than about 2·√d.
  */
 static const double spread_limit = 40.0;
 

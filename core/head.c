@@ -60,8 +60,9 @@ static void rectify(vql_head *head, size_t count)
 static void start_outputs(const vql_head *head, size_t candidate, const float *start, size_t count)
 {
     float *outputs = head->outputs + candidate * head->stride;
+    const size_t whole = vql_round_up((uint32_t)count, VQL_LANES);
     memcpy(outputs, start, count * sizeof *outputs);
-    memset(outputs + count, 0, (vql_round_up((uint32_t)count, VQL_LANES) - count) * sizeof(float));
+    memset(outputs + count, 0, (whole - count) * sizeof *outputs);
 }
 
 /* The last layer, with at least one before it. */

@@ -29,7 +29,7 @@ typedef struct vql_catalog vql_catalog;
 typedef enum vql_scoring_format {
     VQL_SCORING_DEFAULT, /* the fastest that keeps scores within 1e-3 of float64: F32 */
     VQL_SCORING_F32,
-    VQL_SCORING_BF16, /* bfloat16: half the memory and faster, scores within 4e-3 of float64 */
+    VQL_SCORING_BF16, /* bfloat16: half the memory and faster, scores within 1e-2 of float64 */
 } vql_scoring_format;
 
 /*
