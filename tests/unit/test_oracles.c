@@ -195,8 +195,7 @@ START_TEST(test_a_million_appends)
     model_spec spec = long_spec(77);
     spec.items = ITEMS;
     catalog_fixture fixture = fixture_from_spec(&spec, ANY_TABLE);
-    vql_cache_event *events =
-        random_history(&fixture, &random, EVENTS, START_MS, 1000 * DAY_MS);
+    vql_cache_event *events = random_history(&fixture, &random, EVENTS, START_MS, 1000 * DAY_MS);
     vql_cache *cache = cache_in(&fixture, format, events, 0);
     vql_cache *exact = cache_of(&fixture, events, 0);
     for (size_t done = 0; done < EVENTS; done += AT_ONCE)
