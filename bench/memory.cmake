@@ -9,3 +9,7 @@ foreach(program accuracy append memory)
     add_executable(bench_${program} ${program}.c)
     target_link_libraries(bench_${program} PRIVATE vql_bench_data)
 endforeach()
+
+add_executable(bench_eviction
+    eviction.c eviction_lru.c eviction_queue.c eviction_s3fifo.c eviction_sieve.c eviction_tinylfu.c)
+target_link_libraries(bench_eviction PRIVATE vql_bench_data)
