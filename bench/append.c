@@ -25,7 +25,7 @@ typedef struct crowd {
     vql_cache_event *events;
     size_t users;
     int64_t now_ms;
-    uint64_t random;
+    random_stream random;
 } crowd;
 
 static int by_number(const void *a, const void *b)
@@ -39,7 +39,7 @@ static int by_number(const void *a, const void *b)
 static crowd crowd_new(const bench_model *model, const bench_histories *histories, size_t users,
                        size_t least)
 {
-    crowd made = {.users = users, .random = 1, .now_ms = INT64_C(1323440000000)};
+    crowd made = {.users = users, .random = {1}, .now_ms = INT64_C(1323440000000)};
     made.caches = malloc(users * sizeof *made.caches);
     made.visited = malloc(users * sizeof *made.visited);
     made.events = malloc(users * sizeof *made.events);
@@ -47,7 +47,7 @@ static crowd crowd_new(const bench_model *model, const bench_histories *historie
         bench_fail("no memory");
     for (size_t u = 0; u < users; u++) {
         const vql_cache_options options = {VQL_CACHE_INT8, u};
-        const size_t from = bench_random_below(&made.random, (uint32_t)histories->users);
+        const size_t from = random_below(&made.random, (uint32_t)histories->users);
         const size_t first = histories->starts[from];
         const size_t count = histories->starts[from + 1] - first;
         if (vql_cache_new_with(model->catalog, &options, NULL, &made.caches[u]) != VQL_OK)
@@ -55,8 +55,7 @@ static crowd crowd_new(const bench_model *model, const bench_histories *historie
         for (size_t i = 0; i < count; i++)
             vql_cache_append(made.caches[u], &histories->events[first + i], 1);
         for (size_t i = count; i < least; i++) {
-            vql_cache_event event =
-                histories->events[bench_random(&made.random) % histories->count];
+            vql_cache_event event = histories->events[random_u64(&made.random) % histories->count];
             vql_cache_append(made.caches[u], &event, 1);
         }
         made.visited[u] = made.caches[u];
@@ -78,13 +77,13 @@ static void next_round(crowd *of, const bench_histories *histories, int shuffled
 {
     of->now_ms += 1000;
     for (size_t u = of->users; u > 1 && shuffled; u--) {
-        const size_t other = bench_random_below(&of->random, (uint32_t)u);
+        const size_t other = random_below(&of->random, (uint32_t)u);
         vql_cache *cache = of->visited[u - 1];
         of->visited[u - 1] = of->visited[other];
         of->visited[other] = cache;
     }
     for (size_t u = 0; u < of->users; u++) {
-        of->events[u] = histories->events[bench_random(&of->random) % histories->count];
+        of->events[u] = histories->events[random_u64(&of->random) % histories->count];
         of->events[u].time_ms = of->now_ms;
     }
 }

@@ -78,12 +78,12 @@ static void print_users(const bench_model *model, const bench_histories *histori
 /* A history of a length: events drawn from all of the log's, over a year. */
 static vql_cache_event *drawn_history(const bench_histories *histories, size_t count)
 {
-    uint64_t random = count;
+    random_stream random = {count};
     vql_cache_event *events = malloc(count * sizeof *events);
     const int64_t start_ms = INT64_C(1291191960000);
     const int64_t year_ms = INT64_C(31557600000);
     for (size_t i = 0; i < count; i++) {
-        const uint64_t at = bench_random(&random) % histories->count;
+        const uint64_t at = random_u64(&random) % histories->count;
         events[i] = histories->events[at];
         events[i].time_ms = start_ms + (int64_t)((double)i / (double)count * (double)year_ms);
     }
@@ -216,7 +216,7 @@ static void write_plot(const char *path, size_t bytes[LENGTH_COUNT][VQL_CACHE_FO
 
 static void print_many(const bench_model *model, const bench_histories *histories, size_t users)
 {
-    uint64_t random = 1;
+    random_stream random = {1};
     size_t bytes = 0;
     size_t events = 0;
     const size_t before = bench_resident_bytes();
@@ -224,7 +224,7 @@ static void print_many(const bench_model *model, const bench_histories *historie
     if (caches == NULL)
         bench_fail("no memory");
     for (size_t u = 0; u < users; u++) {
-        const size_t from = bench_random_below(&random, (uint32_t)histories->users);
+        const size_t from = random_below(&random, (uint32_t)histories->users);
         caches[u] = new_cache(model, VQL_CACHE_INT8, u);
         for (size_t i = histories->starts[from]; i < histories->starts[from + 1]; i++)
             append(caches[u], &histories->events[i], 1);

@@ -4,8 +4,8 @@
  * best level that the processor and the operating system support is chosen at first use. Scores of
  * different levels agree up to rounding.
  */
-#ifndef VQL_KERNELS_PUBLIC_H
-#define VQL_KERNELS_PUBLIC_H
+#ifndef VQL_KERNELS_H
+#define VQL_KERNELS_H
 
 #include <stddef.h>
 
