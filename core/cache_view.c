@@ -150,16 +150,35 @@ static void load_rows(vql_cache_view *view, const vql_cache *cache, const double
         memset(view->lost, 0, view->count * view->width * sizeof *view->lost);
 }
 
-/* sums[j] += a · x[j], with what is lost to rounding carried along (Kahan). */
-static void add_carried(size_t count, float a, const float *x, float *restrict sums,
-                        float *restrict lost)
+/* *sum += addend, with what is lost to rounding carried along (Kahan). */
+static void add_carried(float addend, float *sum, float *lost)
 {
-    for (size_t j = 0; j < count; j++) {
-        const float addend = a * x[j] - lost[j];
-        const float sum = sums[j] + addend;
-        lost[j] = (sum - sums[j]) - addend;
-        sums[j] = sum;
+    const float whole = addend - *lost;
+    const float before = *sum;
+    *sum = before + whole;
+    *lost = (*sum - before) - whole;
+}
+
+/* The spread of a value into row `index`, with compensated sums. */
+static void spread_carried(vql_cache_view *view, uint32_t index, const float *factors,
+                           const float *value, const vql_shape *shape)
+{
+    const size_t width = shape->group_width;
+    float *sums = view->sums + index * view->width;
+    float *lost = view->lost + index * view->width;
+    for (uint32_t r = 0; r < shape->kernels; r++) {
+        const size_t at = r * (width + 1);
+        for (size_t j = 0; j < width; j++)
+            add_carried(factors[r] * value[j], &sums[at + j], &lost[at + j]);
+        add_carried(factors[r], &sums[at + width], &lost[at + width]);
     }
+}
+
+/* Rounds factors, those that a float cannot hold to 0. */
+static void round_factors(uint32_t kernels, const double *factors, float *rounded)
+{
+    for (uint32_t r = 0; r < kernels; r++)
+        rounded[r] = factors[r] >= (double)FLT_MIN ? (float)factors[r] : 0.0f;
 }
 
 /* Adds [v^g ‖ 1] times each kernel's factor to the sums of its codeword. */
@@ -170,26 +189,19 @@ static void add_event(vql_cache_view *view, const vql_catalog *catalog,
     const vql_shape *shape = &model->shape;
     const vql_kernels *kernels = vql_kernels_active();
     const size_t width = shape->group_width;
-    const float *item = catalog->value_item + (size_t)event->row * shape->width;
-    const float *type = catalog->value_type + (size_t)event->event_type * shape->width;
     const uint16_t *codes = vql_catalog_codes(catalog, event->row, event->event_type);
-    float value[VQL_MAX_WIDTH + 1];
+    float value[VQL_MAX_WIDTH];
+    float rounded[VQL_MAX_KERNELS];
     uint32_t position = 0;
-    value[width] = 1.0f;
+    round_factors(shape->kernels, factors, rounded);
+    vql_catalog_value(catalog, event->row, event->event_type, value);
     for (uint32_t g = 0; g < shape->groups; g++) {
         const uint32_t index = vql_bits_rank(view->occupied, view->before, position + codes[g]);
         float *sums = view->sums + index * view->width;
-        float *lost = view->lost + index * view->width;
-        for (size_t j = 0; j < width; j++)
-            value[j] = item[g * width + j] + type[g * width + j];
-        for (uint32_t r = 0; r < shape->kernels; r++) {
-            const size_t at = r * (width + 1);
-            const float factor = (float)factors[r];
-            if (factor >= FLT_MIN && view->carries)
-                add_carried(width + 1, factor, value, sums + at, lost + at);
-            else if (factor >= FLT_MIN)
-                kernels->axpy(width + 1, factor, value, sums + at);
-        }
+        if (view->carries)
+            spread_carried(view, index, rounded, value + g * width, shape);
+        else
+            kernels->spread(width, shape->kernels, rounded, value + g * width, width + 1, sums);
         position += model->codewords[g];
     }
 }

@@ -60,6 +60,13 @@ typedef struct vql_kernels {
     void (*combine)(size_t count, size_t terms, const float *a, const float *x, size_t stride,
                     float *sum);
 
+    /*
+     * sums[r · stride + j] += a[r] · x[j] for j < count, and sums[r · stride + count] += a[r], for
+     * r < terms: one event into the sums of its codeword.
+     */
+    void (*spread)(size_t count, size_t terms, const float *a, const float *x, size_t stride,
+                   float *sums);
+
     /* x[j] = e^{x[j]} for j < count, x[j] <= 88; what is below FLT_MIN may become 0. */
     void (*exponential)(size_t count, float *x);
 

@@ -34,6 +34,23 @@ void vql_avx512_combine(size_t count, size_t terms, const float *a, const float 
     }
 }
 
+void vql_avx512_spread(size_t count, size_t terms, const float *a, const float *x, size_t stride,
+                       float *sums)
+{
+    for (size_t j = 0; j < count; j += VQL_LANES) {
+        const size_t left = count - j;
+        const __mmask16 mask = left < VQL_LANES ? vql_avx512_tail(left) : (__mmask16)0xffff;
+        const __m512 value = _mm512_maskz_loadu_ps(mask, x + j);
+        for (size_t r = 0; r < terms; r++) {
+            float *sum = sums + r * stride + j;
+            const __m512 before = _mm512_maskz_loadu_ps(mask, sum);
+            _mm512_mask_storeu_ps(sum, mask, _mm512_fmadd_ps(_mm512_set1_ps(a[r]), value, before));
+        }
+    }
+    for (size_t r = 0; r < terms; r++)
+        sums[r * stride + count] += a[r];
+}
+
 /* e^x as kernels_portable.h has it. */
 static inline __m512 exponential_lanes(__m512 x)
 {
@@ -239,6 +256,7 @@ const vql_kernels vql_kernels_avx512 = {
     .name = "avx512",
     .axpy = vql_avx512_axpy,
     .combine = vql_avx512_combine,
+    .spread = vql_avx512_spread,
     .exponential = vql_avx512_exponential,
     .attend = vql_avx512_attend,
     .attend_bf16 = attend_bf16,

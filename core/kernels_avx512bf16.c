@@ -117,6 +117,7 @@ const vql_kernels vql_kernels_avx512bf16 = {
     .name = "avx512bf16",
     .axpy = vql_avx512_axpy,
     .combine = vql_avx512_combine,
+    .spread = vql_avx512_spread,
     .exponential = vql_avx512_exponential,
     .attend = vql_avx512_attend,
     .attend_bf16 = attend_bf16,

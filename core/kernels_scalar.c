@@ -21,6 +21,15 @@ static void combine(size_t count, size_t terms, const float *a, const float *x, 
         axpy(count, a[r], x + r * stride, sum);
 }
 
+static void spread(size_t count, size_t terms, const float *a, const float *x, size_t stride,
+                   float *sums)
+{
+    for (size_t r = 0; r < terms; r++) {
+        axpy(count, a[r], x, sums + r * stride);
+        sums[r * stride + count] += a[r];
+    }
+}
+
 static void exponential(size_t count, float *x)
 {
     for (size_t j = 0; j < count; j++)
@@ -136,6 +145,7 @@ const vql_kernels vql_kernels_scalar = {
     .name = "scalar",
     .axpy = axpy,
     .combine = combine,
+    .spread = spread,
     .exponential = exponential,
     .attend = attend,
     .attend_bf16 = attend_bf16,

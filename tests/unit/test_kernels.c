@@ -148,6 +148,21 @@ static void check_attend(const vql_kernels *level, size_t count, size_t shift)
     free(x);
 }
 
+/* Three terms, the sums of one right behind those of another. */
+static void check_spread(const vql_kernels *level, size_t count, const operands *x)
+{
+    enum { TERMS = 3 };
+    static float wanted[TERMS * (MOST + 1) + GUARD];
+    static float found[TERMS * (MOST + 1) + GUARD];
+    for (size_t j = 0; j < sizeof wanted / sizeof *wanted; j++)
+        found[j] = wanted[j] = UNTOUCHED;
+    vql_kernels_scalar.spread(count, TERMS, x->panel, x->row[0], count + 1, wanted);
+    level->spread(count, TERMS, x->panel, x->row[0], count + 1, found);
+    for (size_t j = 0; j < sizeof wanted / sizeof *wanted; j++)
+        expect_sum("spread", level, count, (double)found[j], (double)wanted[j],
+                   fabs((double)wanted[j]) + 10.0);
+}
+
 static void check_sums(const vql_kernels *level, size_t count, size_t shift)
 {
     operands *x = operands_new(count * SHIFTS + shift, shift);
@@ -165,6 +180,7 @@ static void check_sums(const vql_kernels *level, size_t count, size_t shift)
     for (size_t j = 0; j < MOST + GUARD; j++)
         expect_sum("axpy", level, count, (double)found[j], (double)wanted[j],
                    fabs((double)wanted[j]) + 10.0);
+    check_spread(level, count, x);
     free(x);
 }
 
