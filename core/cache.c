@@ -1,233 +1,227 @@
 #include "vql/cache.h"
 
 #include <assert.h>
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
 #include "allocation.h"
-#include "cache_data.h"
-#include "catalog_data.h"
-#include "model_data.h"
-
-/*
- * How many decay lengths an event may lie ahead of a kernel's base. Its factor is then at most
- * e^20 < 2^29, so that VQL_CACHE_MAX_EVENTS < 2^32 events sum to less than 2^61 times the largest
- * value, in a float that ends at 2^128.
- */
-#define WINDOW 20.0
-
-/*
- * From more events than this on, a cache keeps remainders. A float takes in 256 addends of one size
- * with a relative error below 256 · 2^-25 < 1e-5, and no bound holds for many more: the rounding of
- * an addend that repeats goes one way.
- */
-#define PLAIN_EVENTS 256
+#include "cache_choice.h"
+#include "cache_fold.h"
 
 enum {
-    FEW_KEYS = 1024, /* on the stack: 4 KiB */
+    CHUNK_EVENTS = 256, /* appended at a time, each chunk whole or not at all */
+    FETCH_AHEAD = 12,   /* caches */
+    GROUP_WORDS = VQL_MAX_CODEWORDS / 64,
 };
-
-/* An ascending set of keys: those of rows that must be made. */
-typedef struct key_set {
-    const vql_allocator *allocator;
-    uint32_t *keys;
-    uint32_t count;
-    uint32_t few[FEW_KEYS];
-} key_set;
-
-static vql_code key_set_init(key_set *set, uint64_t capacity, const vql_allocator *allocator)
-{
-    set->allocator = allocator;
-    set->count = 0;
-    set->keys = set->few;
-    if (capacity > FEW_KEYS)
-        set->keys = vql_allocate_array(allocator, capacity, sizeof *set->keys, NULL);
-    return set->keys == NULL ? VQL_NO_MEMORY : VQL_OK;
-}
-
-static void key_set_add(key_set *set, uint32_t key)
-{
-    const uint32_t index = vql_cache_find_key(set->keys, set->count, key);
-    if (index < set->count && set->keys[index] == key)
-        return;
-    memmove(set->keys + index + 1, set->keys + index, (set->count - index) * sizeof *set->keys);
-    set->keys[index] = key;
-    set->count++;
-}
-
-static void key_set_release(key_set *set)
-{
-    if (set->keys != set->few)
-        vql_release(set->allocator, set->keys);
-}
 
 static const vql_model *cache_model(const vql_cache *cache)
 {
     return cache->catalog->model;
 }
 
-static const vql_shape *cache_shape(const vql_cache *cache)
-{
-    return &cache->catalog->model->shape;
-}
-
 static size_t header_bytes(const vql_cache *cache)
 {
-    return sizeof *cache + cache_shape(cache)->kernels * sizeof *cache->base_ms;
+    return sizeof *cache + cache_model(cache)->shape.kernels * sizeof *cache->bases;
 }
 
-/* The most rows that a cache can have: Σ_g K_g. */
-static uint32_t all_codewords(const vql_model *model)
-{
-    uint32_t sum = 0;
-    for (uint32_t g = 0; g < model->shape.groups; g++)
-        sum += model->codewords[g];
-    return sum;
-}
-
-/* Kernel r's slice of a row: D_g numbers of S, then n. */
-static vql_cache_slice kernel_slice(const vql_cache *cache, uint32_t index, uint32_t kernel)
-{
-    const size_t count = cache_shape(cache)->group_width + 1;
-    return vql_cache_rows_slice(&cache->rows, index, kernel * count, count);
-}
-
-/* Clears a slice whose n has decayed, or been taken out, to below FLT_MIN. */
-static void settle(vql_cache_slice slice)
-{
-    if (!(slice.sums[slice.count - 1] >= FLT_MIN))
-        vql_cache_slice_clear(slice);
-}
-
-/* Moves kernel r's base to time_ms, which no sum's worth depends on. */
-static void rebase(vql_cache *cache, uint32_t kernel, int64_t time_ms)
-{
-    const double decay = (double)cache_model(cache)->decay[kernel];
-    const double factor = exp(-decay * vql_cache_hours(time_ms, cache->base_ms[kernel]));
-    for (uint32_t i = 0; i < cache->rows.count; i++) {
-        const vql_cache_slice slice = kernel_slice(cache, i, kernel);
-        vql_cache_slice_scale(slice, factor);
-        settle(slice);
-    }
-    cache->base_ms[kernel] = time_ms;
-}
-
-/* How many of kernel r's decay lengths time_ms lies ahead of its base; negative when behind. */
-static double decay_lengths(const vql_cache *cache, uint32_t kernel, int64_t time_ms)
-{
-    const double decay = (double)cache_model(cache)->decay[kernel];
-    return decay * vql_cache_hours(time_ms, cache->base_ms[kernel]);
-}
-
-/* Moves bases so that events up to time_ms can be added. */
-static void advance(vql_cache *cache, int64_t time_ms)
-{
-    for (uint32_t r = 0; r < cache_shape(cache)->kernels; r++)
-        if (cache->events == 0)
-            cache->base_ms[r] = time_ms;
-        else if (decay_lengths(cache, r, time_ms) > WINDOW)
-            rebase(cache, r, time_ms);
-    if (time_ms > cache->reference_ms)
-        cache->reference_ms = time_ms;
-}
-
-/*
- * Adds an event `times` times (1 or -1) to the sums and counts of its codewords, which have rows.
- */
-static void add_event(vql_cache *cache, const vql_cache_event *event, int times)
-{
-    const vql_shape *shape = cache_shape(cache);
-    const size_t group_width = shape->group_width;
-    float value[VQL_MAX_WIDTH];
-    float addend[VQL_MAX_WIDTH + 1]; /* [v^g ‖ 1] */
-    double factors[VQL_MAX_KERNELS];
-    vql_catalog_value(cache->catalog, event->row, event->event_type, value);
-    for (uint32_t r = 0; r < shape->kernels; r++)
-        factors[r] = exp(decay_lengths(cache, r, event->time_ms));
-    addend[group_width] = 1.0f;
-    const uint16_t *codes = vql_catalog_codes(cache->catalog, event->row, event->event_type);
-    for (uint32_t g = 0; g < shape->groups; g++) {
-        const uint32_t index = vql_cache_rows_find(&cache->rows, vql_cache_key(g, codes[g]));
-        memcpy(addend, value + g * group_width, group_width * sizeof *addend);
-        for (uint32_t r = 0; r < shape->kernels; r++)
-            if (factors[r] >= FLT_MIN)
-                vql_cache_slice_add(kernel_slice(cache, index, r), times * factors[r], addend);
-        cache->rows.counts[index] += (uint32_t)times;
-    }
-}
-
-/* Makes rows for all codewords of the events that have none. */
-static vql_code make_rows(vql_cache *cache, const vql_cache_event *events, size_t count)
-{
-    const vql_shape *shape = cache_shape(cache);
-    const uint32_t all = all_codewords(cache_model(cache));
-    const uint64_t unused = all - cache->rows.count;
-    const uint64_t named = (uint64_t)count * shape->groups;
-    key_set missing;
-    vql_code code = key_set_init(&missing, named < unused ? named : unused, &cache->allocator);
-    if (code != VQL_OK)
-        return code;
-    for (size_t i = 0; i < count; i++) {
-        const vql_cache_event *event = &events[i];
-        assert(event->row < shape->items && event->event_type < shape->event_types);
-        assert(event->time_ms >= 0);
-        const uint16_t *codes = vql_catalog_codes(cache->catalog, event->row, event->event_type);
-        for (uint32_t g = 0; g < shape->groups; g++) {
-            const uint32_t key = vql_cache_key(g, codes[g]);
-            const uint32_t index = vql_cache_rows_find(&cache->rows, key);
-            if (!vql_cache_rows_holds(&cache->rows, index, key))
-                key_set_add(&missing, key);
-        }
-    }
-    const bool precise = cache->events + count > PLAIN_EVENTS;
-    code = vql_cache_rows_insert(&cache->rows, missing.keys, missing.count, all, precise,
-                                 &cache->allocator);
-    key_set_release(&missing);
-    return code;
-}
-
-vql_code vql_cache_new(const vql_catalog *catalog, const vql_allocator *allocator, vql_cache **out)
+vql_code vql_cache_new_with(const vql_catalog *catalog, const vql_cache_options *options,
+                            const vql_allocator *allocator, vql_cache **out)
 {
     if (allocator == NULL)
         allocator = vql_allocator_default();
     const vql_shape *shape = &catalog->model->shape;
-    const size_t bytes = sizeof(vql_cache) + shape->kernels * sizeof(int64_t);
+    const size_t bytes = sizeof(vql_cache) + shape->kernels * sizeof(vql_cache_base);
     vql_cache *cache = allocator->allocate(allocator->context, bytes);
     if (cache == NULL)
         return VQL_NO_MEMORY;
     memset(cache, 0, bytes);
     cache->allocator = *allocator;
     cache->catalog = catalog;
-    cache->rows.width = (size_t)shape->kernels * (shape->group_width + 1);
+    cache->random = options->seed;
+    cache->format = options->format;
+    vql_events_init(&cache->tail, shape);
+    for (uint32_t r = 0; r < shape->kernels; r++)
+        cache->bases[r].gain = 1.0;
     *out = cache;
     return VQL_OK;
+}
+
+vql_code vql_cache_new(const vql_catalog *catalog, const vql_allocator *allocator, vql_cache **out)
+{
+    return vql_cache_new_with(catalog, &(vql_cache_options){VQL_CACHE_INT8, 0}, allocator, out);
+}
+
+static void release_contents(vql_cache *cache)
+{
+    vql_rows_release(&cache->rows, &cache->allocator);
+    vql_events_release(&cache->tail, &cache->allocator);
 }
 
 void vql_cache_free(vql_cache *cache)
 {
     if (cache != NULL) {
         const vql_allocator allocator = cache->allocator;
-        vql_cache_rows_release(&cache->rows, &allocator);
+        release_contents(cache);
         vql_release(&allocator, cache);
     }
 }
 
 vql_code vql_cache_clone(const vql_cache *cache, vql_cache **out)
 {
-    vql_cache *copy;
-    vql_code code = vql_cache_new(cache->catalog, &cache->allocator, &copy);
+    const size_t bytes = header_bytes(cache);
+    const vql_allocator *allocator = &cache->allocator;
+    vql_cache *copy = allocator->allocate(allocator->context, bytes);
+    if (copy == NULL)
+        return VQL_NO_MEMORY;
+    memcpy(copy, cache, bytes);
+    vql_code code = vql_rows_copy(&copy->rows, &cache->rows, allocator);
+    if (code != VQL_OK)
+        goto release_cache;
+    code = vql_events_copy(&copy->tail, &cache->tail, allocator);
+    if (code != VQL_OK)
+        goto release_rows;
+    *out = copy;
+    return VQL_OK;
+release_rows:
+    vql_rows_release(&copy->rows, allocator);
+release_cache:
+    vql_release(allocator, copy);
+    return code;
+}
+
+void vql_cache_take(vql_cache *cache, vql_cache *copy)
+{
+    const vql_allocator allocator = cache->allocator;
+    release_contents(cache);
+    memcpy(cache, copy, header_bytes(cache));
+    vql_release(&allocator, copy);
+}
+
+/* ---- appending ---- */
+
+static void note_events(vql_cache *cache, size_t count, int64_t latest_ms)
+{
+    cache->events += count;
+    if (latest_ms > cache->reference_ms)
+        cache->reference_ms = latest_ms;
+}
+
+/* The most events that a row can count, as far as it matters for the bytes of a count. */
+static uint32_t largest_count(const vql_cache_rows *rows, uint64_t events)
+{
+    uint32_t most = 0;
+    if (events < UINT64_C(1) << (8 * rows->count_bytes))
+        return 0;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        const uint32_t count = vql_rows_count(rows, i);
+        most = count > most ? count : most;
+    }
+    return most;
+}
+
+/* The earliest and the latest of some times. */
+typedef struct time_span {
+    int64_t first_ms, last_ms;
+} time_span;
+
+static time_span span_of(const vql_cache_event *events, size_t count)
+{
+    time_span span = {events[0].time_ms, events[0].time_ms};
+    for (size_t i = 1; i < count; i++) {
+        span.first_ms = events[i].time_ms < span.first_ms ? events[i].time_ms : span.first_ms;
+        span.last_ms = events[i].time_ms > span.last_ms ? events[i].time_ms : span.last_ms;
+    }
+    return span;
+}
+
+/* Makes rows for the tail and the events, and folds them. */
+static vql_code fold(vql_cache *cache, const vql_cache_event *events, size_t count,
+                     int64_t latest_ms)
+{
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    const int64_t tail_ms = vql_events_latest(&cache->tail);
+    vql_codeword_map map;
+    vql_code code = vql_map_init(&map, cache->rows.words, &cache->allocator);
     if (code != VQL_OK)
         return code;
-    code = vql_cache_rows_copy(&copy->rows, &cache->rows, &cache->allocator);
-    if (code != VQL_OK) {
-        vql_cache_free(copy);
-        return code;
+    memcpy(map.bits, vql_rows_occupied(&cache->rows), map.words * sizeof *map.bits);
+    for (uint32_t i = 0; i < cache->tail.count; i++) {
+        const vql_cache_event event = vql_events_get(&cache->tail, i);
+        vql_map_add_event(map.bits, &layout, cache->catalog, &event);
     }
-    copy->events = cache->events;
-    copy->reference_ms = cache->reference_ms;
-    memcpy(copy->base_ms, cache->base_ms, cache_shape(cache)->kernels * sizeof *cache->base_ms);
-    *out = copy;
+    for (size_t i = 0; i < count; i++)
+        vql_map_add_event(map.bits, &layout, cache->catalog, &events[i]);
+    const uint64_t most =
+        (uint64_t)largest_count(&cache->rows, cache->events + count) + cache->tail.count + count;
+    code = vql_rows_reserve(&cache->rows, map.bits, most, &cache->allocator);
+    vql_map_release(&map, &cache->allocator);
+    if (code != VQL_OK)
+        return code;
+    vql_fold_advance(cache, tail_ms > latest_ms ? tail_ms : latest_ms);
+    vql_fold_tail(cache);
+    vql_fold_events(cache, events, count, 1);
+    return VQL_OK;
+}
+
+/* Appends events in the form that the cache has. */
+static vql_code append_in_form(vql_cache *cache, const vql_cache_event *events, size_t count,
+                               time_span span)
+{
+    if (cache->form != VQL_FORM_EVENTS && cache->tail.count + count > VQL_CACHE_TAIL_EVENTS)
+        return fold(cache, events, count, span.last_ms);
+    const vql_code code =
+        vql_events_reserve(&cache->tail, count, span.first_ms, span.last_ms, &cache->allocator);
+    for (size_t i = 0; i < count && code == VQL_OK; i++)
+        vql_events_push(&cache->tail, &events[i]);
+    return code;
+}
+
+/* Appends events in a form that the cache has not yet. */
+static vql_code append_in_another(vql_cache *cache, vql_cache_form form,
+                                  const vql_cache_event *events, size_t count, time_span span)
+{
+    vql_cache *copy;
+    vql_code code = vql_cache_clone(cache, &copy);
+    if (code != VQL_OK)
+        return code;
+    const bool before = copy->form == VQL_FORM_ITEMS; /* only events can be converted with others */
+    if (before)
+        code = vql_cache_convert(copy, form);
+    if (code == VQL_OK)
+        code = append_in_form(copy, events, count, span);
+    if (code == VQL_OK && !before)
+        code = vql_cache_convert(copy, form);
+    if (code == VQL_OK)
+        vql_cache_take(cache, copy);
+    else
+        vql_cache_free(copy);
+    return code;
+}
+
+/* Appends up to CHUNK_EVENTS events, all or none. */
+static vql_code append_chunk(vql_cache *cache, const vql_cache_event *events, size_t count)
+{
+    const vql_shape *shape = &cache_model(cache)->shape;
+    for (size_t i = 0; i < count; i++) {
+        assert(events[i].row < shape->items && events[i].event_type < shape->event_types);
+        assert(events[i].time_ms >= 0);
+    }
+    const time_span span = span_of(events, count);
+    const bool full =
+        cache->form != VQL_FORM_EVENTS && cache->tail.count + count > VQL_CACHE_TAIL_EVENTS;
+    if (!full && vql_events_fit(&cache->tail, count, span.first_ms, span.last_ms)) {
+        for (size_t i = 0; i < count; i++)
+            vql_events_push(&cache->tail, &events[i]);
+    } else {
+        vql_cache_form form;
+        vql_code code = vql_cache_choose(cache, events, count, span.first_ms, span.last_ms, &form);
+        if (code == VQL_OK && form == cache->form)
+            code = append_in_form(cache, events, count, span);
+        else if (code == VQL_OK)
+            code = append_in_another(cache, form, events, count, span);
+        if (code != VQL_OK)
+            return code;
+    }
+    note_events(cache, count, span.last_ms);
     return VQL_OK;
 }
 
@@ -237,108 +231,91 @@ vql_code vql_cache_append(vql_cache *cache, const vql_cache_event *events, size_
         return VQL_VALUE;
     if (count == 0)
         return VQL_OK;
-    const vql_code code = make_rows(cache, events, count);
-    if (code != VQL_OK)
-        return code;
-    int64_t latest_ms = events[0].time_ms;
-    for (size_t i = 1; i < count; i++)
-        latest_ms = events[i].time_ms > latest_ms ? events[i].time_ms : latest_ms;
-    advance(cache, latest_ms);
-    for (size_t i = 0; i < count; i++)
-        add_event(cache, &events[i], 1);
-    cache->events += count;
-    return VQL_OK;
+    if (count <= CHUNK_EVENTS)
+        return append_chunk(cache, events, count);
+    vql_cache *copy;
+    vql_code code = vql_cache_clone(cache, &copy);
+    for (size_t done = 0; done < count && code == VQL_OK; done += CHUNK_EVENTS) {
+        const size_t left = count - done;
+        code = append_chunk(copy, events + done, left < CHUNK_EVENTS ? left : CHUNK_EVENTS);
+        if (code != VQL_OK)
+            vql_cache_free(copy);
+    }
+    if (code == VQL_OK)
+        vql_cache_take(cache, copy);
+    return code;
 }
 
-/* Whether an event can be among those in the cache, as far as the cache can tell. */
-static bool can_hold(const vql_cache *cache, const vql_cache_event *event)
+size_t vql_cache_append_each(vql_cache *const *caches, const vql_cache_event *events, size_t count,
+                             vql_code *code)
 {
-    const vql_shape *shape = cache_shape(cache);
-    const uint16_t *codes = vql_catalog_codes(cache->catalog, event->row, event->event_type);
-    for (uint32_t g = 0; g < shape->groups; g++) {
-        const uint32_t key = vql_cache_key(g, codes[g]);
-        if (!vql_cache_rows_holds(&cache->rows, vql_cache_rows_find(&cache->rows, key), key))
+    vql_code last = VQL_OK;
+    size_t i = 0;
+    for (; i < count; i++) {
+        if (count - i > 2 * FETCH_AHEAD) {
+            __builtin_prefetch(caches[i + 2 * FETCH_AHEAD], 1);
+            __builtin_prefetch((const char *)caches[i + 2 * FETCH_AHEAD] + 64, 1);
+            vql_events_prefetch(&caches[i + FETCH_AHEAD]->tail);
+        }
+        last = vql_cache_append(caches[i], &events[i], 1);
+        if (last != VQL_OK)
+            break;
+    }
+    if (code != NULL)
+        *code = last;
+    return i;
+}
+
+/* ---- removing ---- */
+
+/* Whether an event can be among those in the rows, as far as they can tell. */
+static bool rows_can_hold(const vql_cache *cache, const vql_cache_event *event)
+{
+    const vql_model *model = cache_model(cache);
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    uint32_t first = 0;
+    for (uint32_t g = 0; g < layout.groups; g++) {
+        const uint32_t code = vql_event_code(&layout, cache->catalog, event, g);
+        if (!vql_rows_has(&cache->rows, first + code))
+            return false;
+        first += vql_group_positions(&layout, model, g);
+    }
+    for (uint32_t r = 0; r < model->shape.kernels; r++) {
+        const double hours = vql_cache_hours(event->time_ms, cache->bases[r].time_ms);
+        if ((double)model->decay[r] * hours > VQL_CACHE_WINDOW)
             return false;
     }
-    for (uint32_t r = 0; r < shape->kernels; r++)
-        if (decay_lengths(cache, r, event->time_ms) > WINDOW)
-            return false;
     return event->time_ms <= cache->reference_ms;
 }
 
 vql_code vql_cache_remove(vql_cache *cache, const vql_cache_event *event)
 {
-    const vql_shape *shape = cache_shape(cache);
-    assert(event->row < shape->items && event->event_type < shape->event_types);
+    const vql_model *model = cache_model(cache);
+    assert(event->row < model->shape.items && event->event_type < model->shape.event_types);
     assert(event->time_ms >= 0);
-    if (!can_hold(cache, event))
+    if (vql_events_remove(&cache->tail, event)) {
+        cache->events--;
+        return VQL_OK;
+    }
+    if (!rows_can_hold(cache, event))
         return VQL_VALUE;
-    add_event(cache, event, -1);
+    vql_fold_events(cache, event, 1, -1);
     cache->events--;
-    const uint16_t *codes = vql_catalog_codes(cache->catalog, event->row, event->event_type);
-    for (uint32_t g = 0; g < shape->groups; g++) {
-        const uint32_t index = vql_cache_rows_find(&cache->rows, vql_cache_key(g, codes[g]));
-        if (cache->rows.counts[index] == 0) {
-            vql_cache_rows_delete(&cache->rows, index);
-            continue;
-        }
-        for (uint32_t r = 0; r < shape->kernels; r++)
-            settle(kernel_slice(cache, index, r));
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    uint32_t first = 0;
+    for (uint32_t g = 0; g < layout.groups; g++) {
+        const uint32_t position = first + vql_event_code(&layout, cache->catalog, event, g);
+        const uint32_t index = vql_rows_index(&cache->rows, position);
+        if (vql_rows_count(&cache->rows, index) == 0)
+            vql_rows_delete(&cache->rows, position, &cache->allocator);
+        first += vql_group_positions(&layout, model, g);
     }
+    if (cache->rows.count == 0)
+        vql_cache_set_form(cache, VQL_FORM_EVENTS);
     return VQL_OK;
 }
 
-/* Makes rows for all codewords of other that cache has not. */
-static vql_code make_rows_of(vql_cache *cache, const vql_cache *other)
-{
-    key_set missing;
-    vql_code code = key_set_init(&missing, other->rows.count, &cache->allocator);
-    if (code != VQL_OK)
-        return code;
-    for (uint32_t i = 0; i < other->rows.count; i++) {
-        const uint32_t key = other->rows.keys[i];
-        if (!vql_cache_rows_holds(&cache->rows, vql_cache_rows_find(&cache->rows, key), key))
-            key_set_add(&missing, key);
-    }
-    const bool precise = cache->events + other->events > PLAIN_EVENTS;
-    code = vql_cache_rows_insert(&cache->rows, missing.keys, missing.count,
-                                 all_codewords(cache_model(cache)), precise, &cache->allocator);
-    key_set_release(&missing);
-    return code;
-}
-
-/* Adds other's row i, whose codeword cache has a row for. */
-static void add_row(vql_cache *cache, const vql_cache *other, uint32_t i)
-{
-    const uint32_t index = vql_cache_rows_find(&cache->rows, other->rows.keys[i]);
-    for (uint32_t r = 0; r < cache_shape(cache)->kernels; r++) {
-        const vql_cache_slice slice = kernel_slice(cache, index, r);
-        const double factor = exp(decay_lengths(cache, r, other->base_ms[r]));
-        vql_cache_slice_add(slice, factor, kernel_slice(other, i, r).sums);
-        settle(slice);
-    }
-    cache->rows.counts[index] += other->rows.counts[i];
-}
-
-vql_code vql_cache_merge(vql_cache *cache, const vql_cache *other)
-{
-    if (other->events > VQL_CACHE_MAX_EVENTS - cache->events)
-        return VQL_VALUE;
-    const vql_code code = make_rows_of(cache, other);
-    if (code != VQL_OK)
-        return code;
-    if (other->reference_ms > cache->reference_ms)
-        cache->reference_ms = other->reference_ms;
-    for (uint32_t r = 0; r < cache_shape(cache)->kernels && other->events > 0; r++)
-        if (cache->events == 0)
-            cache->base_ms[r] = other->base_ms[r];
-        else if (other->base_ms[r] > cache->base_ms[r])
-            rebase(cache, r, other->base_ms[r]);
-    for (uint32_t i = 0; i < other->rows.count; i++)
-        add_row(cache, other, i);
-    cache->events += other->events;
-    return VQL_OK;
-}
+/* ---- what a cache is ---- */
 
 uint64_t vql_cache_events(const vql_cache *cache)
 {
@@ -350,13 +327,44 @@ int64_t vql_cache_reference_ms(const vql_cache *cache)
     return cache->reference_ms;
 }
 
+vql_cache_form vql_cache_form_of(const vql_cache *cache)
+{
+    return cache->form;
+}
+
+vql_cache_format vql_cache_format_of(const vql_cache *cache)
+{
+    return cache->format;
+}
+
 uint32_t vql_cache_occupied(const vql_cache *cache, uint32_t group)
 {
-    return vql_cache_rows_find(&cache->rows, vql_cache_key(group + 1, 0)) -
-           vql_cache_rows_find(&cache->rows, vql_cache_key(group, 0));
+    uint64_t map[GROUP_WORDS] = {0};
+    const vql_model *model = cache_model(cache);
+    uint32_t position = 0;
+    for (uint32_t g = 0; g < group; g++)
+        position += model->codewords[g];
+    for (uint32_t code = 0; cache->form == VQL_FORM_ROWS && code < model->codewords[group]; code++)
+        if (vql_rows_has(&cache->rows, position + code))
+            vql_bits_set(map, code);
+    for (uint32_t w = 0; cache->form == VQL_FORM_ITEMS && w < cache->rows.words; w++) {
+        for (uint64_t left = vql_rows_occupied(&cache->rows)[w]; left != 0; left &= left - 1) {
+            const vql_cache_event item =
+                vql_item_event(model, w * 64 + (uint32_t)__builtin_ctzll(left));
+            vql_bits_set(map, vql_catalog_codes(cache->catalog, item.row, item.event_type)[group]);
+        }
+    }
+    for (uint32_t i = 0; i < cache->tail.count; i++) {
+        const vql_cache_event event = vql_events_get(&cache->tail, i);
+        vql_bits_set(map, vql_catalog_codes(cache->catalog, event.row, event.event_type)[group]);
+    }
+    uint32_t occupied = 0;
+    for (uint32_t w = 0; w < GROUP_WORDS; w++)
+        occupied += (uint32_t)__builtin_popcountll(map[w]);
+    return occupied;
 }
 
 size_t vql_cache_bytes(const vql_cache *cache)
 {
-    return header_bytes(cache) + vql_cache_rows_bytes(&cache->rows);
+    return header_bytes(cache) + vql_rows_bytes(&cache->rows) + cache->tail.capacity_bytes;
 }

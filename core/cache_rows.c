@@ -3,217 +3,198 @@
 #include <string.h>
 
 #include "allocation.h"
-#include "kernels.h"
 
-uint32_t vql_cache_find_key(const uint32_t *keys, uint32_t count, uint32_t key)
+uint32_t vql_bits_sum(const uint64_t *map, uint32_t *before, uint32_t words)
 {
-    uint32_t first = 0;
-    uint32_t left = count;
-    while (left > 0) {
-        const uint32_t half = left / 2;
-        if (keys[first + half] < key) {
-            first += half + 1;
-            left -= half + 1;
-        } else {
-            left = half;
-        }
+    uint32_t sum = 0;
+    for (uint32_t w = 0; w < words; w++) {
+        before[w] = sum;
+        sum += (uint32_t)__builtin_popcountll(map[w]);
     }
-    return first;
+    return sum;
 }
 
-uint32_t vql_cache_rows_find(const vql_cache_rows *rows, uint32_t key)
+static uint8_t *counts_of(const vql_cache_rows *rows)
 {
-    return vql_cache_find_key(rows->keys, rows->count, key);
+    return vql_rows_slices(rows, rows->capacity);
 }
 
-bool vql_cache_rows_holds(const vql_cache_rows *rows, uint32_t index, uint32_t key)
+uint32_t vql_rows_count(const vql_cache_rows *rows, uint32_t index)
 {
-    return index < rows->count && rows->keys[index] == key;
+    uint32_t count = 0;
+    memcpy(&count, counts_of(rows) + (size_t)index * rows->count_bytes, rows->count_bytes);
+    return count;
 }
 
-static size_t row_bytes(size_t width, bool precise)
+void vql_rows_set_count(vql_cache_rows *rows, uint32_t index, uint32_t count)
 {
-    const size_t number_bytes = sizeof(float) + (precise ? sizeof(uint16_t) : 0);
-    return width * number_bytes + 2 * sizeof(uint32_t);
+    memcpy(counts_of(rows) + (size_t)index * rows->count_bytes, &count, rows->count_bytes);
 }
 
-size_t vql_cache_rows_bytes(const vql_cache_rows *rows)
+static uint8_t count_bytes_for(uint64_t most)
 {
-    return rows->capacity * row_bytes(rows->width, rows->remainders != NULL);
+    if (most <= UINT8_MAX)
+        return 1;
+    return most <= UINT16_MAX ? 2 : 4;
 }
 
-vql_code vql_cache_rows_new(vql_cache_rows *rows, uint32_t capacity, bool precise,
-                            const vql_allocator *allocator)
+static size_t block_bytes(const vql_cache_rows *rows)
 {
-    vql_cache_rows made = {.width = rows->width};
-    if (capacity > 0) {
-        const size_t bytes = row_bytes(made.width, precise);
-        made.sums = vql_allocate_array(allocator, capacity, bytes, NULL);
-        if (made.sums == NULL)
-            return VQL_NO_MEMORY;
-        made.capacity = capacity;
-        made.keys = (uint32_t *)(void *)(made.sums + capacity * made.width);
-        made.counts = made.keys + capacity;
-        made.remainders = precise ? (uint16_t *)(void *)(made.counts + capacity) : NULL;
-    }
+    return (size_t)rows->words * (sizeof(uint64_t) + sizeof(uint32_t)) +
+           (size_t)rows->capacity * (rows->row_bytes + rows->count_bytes);
+}
+
+size_t vql_rows_bytes(const vql_cache_rows *rows)
+{
+    return rows->block == NULL ? 0 : block_bytes(rows);
+}
+
+size_t vql_rows_bytes_for(const vql_cache_rows *rows, uint32_t count, uint64_t most)
+{
+    vql_cache_rows made = *rows;
+    made.capacity = count;
+    made.count_bytes = count_bytes_for(most);
+    return block_bytes(&made);
+}
+
+vql_code vql_rows_allocate(vql_cache_rows *rows, uint32_t capacity, const vql_allocator *allocator)
+{
+    vql_cache_rows made = *rows;
+    made.capacity = capacity;
+    made.block = vql_allocate_array(allocator, block_bytes(&made), 1, NULL);
+    if (made.block == NULL)
+        return VQL_NO_MEMORY;
     *rows = made;
     return VQL_OK;
 }
 
-void vql_cache_rows_release(vql_cache_rows *rows, const vql_allocator *allocator)
+/* Sets the rows' map. */
+static void set_map(vql_cache_rows *rows, const uint64_t *map)
 {
-    vql_release(allocator, rows->sums);
+    memcpy(vql_rows_occupied(rows), map, (size_t)rows->words * sizeof *map);
+    rows->count = vql_bits_sum(map, vql_rows_before(rows), rows->words);
 }
 
-/* Moves `count` rows; the two may be the same rows, and the runs may overlap. */
-static void move_rows(vql_cache_rows *to, uint32_t to_index, const vql_cache_rows *from,
-                      uint32_t from_index, uint32_t count)
+/* Fills made, which has rows for all of from's positions, with from's rows, and with zeros. */
+static void fill_rows(vql_cache_rows *made, const vql_cache_rows *from)
 {
-    if (count == 0)
-        return;
-    const size_t width = to->width;
-    const size_t numbers = count * width;
-    memmove(to->sums + to_index * width, from->sums + from_index * width,
-            numbers * sizeof *to->sums);
-    memmove(to->keys + to_index, from->keys + from_index, count * sizeof *to->keys);
-    memmove(to->counts + to_index, from->counts + from_index, count * sizeof *to->counts);
-    if (to->remainders != NULL && from->remainders != NULL) {
-        memmove(to->remainders + to_index * width, from->remainders + from_index * width,
-                numbers * sizeof *to->remainders);
-    } else if (to->remainders != NULL) {
-        memset(to->remainders + to_index * width, 0, numbers * sizeof *to->remainders);
+    const uint64_t *map = vql_rows_occupied(made);
+    uint32_t index = 0;
+    for (uint32_t w = 0; w < made->words; w++) {
+        for (uint64_t left = map[w]; left != 0; left &= left - 1) {
+            const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
+            uint8_t *slices = vql_rows_slices(made, index);
+            if (vql_rows_has(from, position)) {
+                const uint32_t old = vql_rows_index(from, position);
+                memcpy(slices, vql_rows_slices(from, old), made->row_bytes);
+                vql_rows_set_count(made, index, vql_rows_count(from, old));
+            } else {
+                memset(slices, 0, made->row_bytes);
+                vql_rows_set_count(made, index, 0);
+            }
+            index++;
+        }
     }
 }
 
-/*
- * Merges from's rows and rows of zeros for keys into `to`, from the last to the first, so that both
- * may lie in one block.
- */
-static void merge_rows(vql_cache_rows *to, const vql_cache_rows *from, const uint32_t *keys,
-                       uint32_t count)
+/* An eighth of spare room, but no more than the codewords that there are. */
+static uint32_t grown_capacity(const vql_cache_rows *rows, uint32_t needed, uint32_t most)
 {
-    uint32_t old = from->count;
-    to->count = old + count;
-    while (count > 0) {
-        const uint32_t key = keys[count - 1];
-        uint32_t run = 0;
-        while (run < old && from->keys[old - 1 - run] > key)
-            run++;
-        old -= run;
-        move_rows(to, old + count, from, old, run);
-        count--;
-        const uint32_t index = old + count;
-        vql_cache_slice_clear(vql_cache_rows_slice(to, index, 0, to->width));
-        to->keys[index] = key;
-        to->counts[index] = 0;
+    if (needed <= rows->capacity)
+        return rows->capacity;
+    const uint32_t more = needed + needed / 8;
+    return more < most ? more : most;
+}
+
+/* Moves rows apart, from the last to the first, to make place for those that map adds. */
+static void spread_rows(vql_cache_rows *rows, const uint64_t *map)
+{
+    uint64_t *occupied = vql_rows_occupied(rows);
+    uint32_t old = rows->count;
+    uint32_t index = vql_bits_sum(map, vql_rows_before(rows), rows->words);
+    rows->count = index;
+    for (uint32_t w = rows->words; w-- > 0 && index > old;) {
+        for (uint32_t bit = 64; bit-- > 0 && index > old;) {
+            if ((map[w] >> bit & 1) == 0)
+                continue;
+            uint8_t *slices = vql_rows_slices(rows, --index);
+            if ((occupied[w] >> bit & 1) != 0) {
+                old--;
+                memcpy(slices, vql_rows_slices(rows, old), rows->row_bytes);
+                vql_rows_set_count(rows, index, vql_rows_count(rows, old));
+            } else {
+                memset(slices, 0, rows->row_bytes);
+                vql_rows_set_count(rows, index, 0);
+            }
+        }
     }
-    if (to->sums != from->sums)
-        move_rows(to, 0, from, 0, old);
+    memcpy(occupied, map, (size_t)rows->words * sizeof *map);
 }
 
-vql_code vql_cache_rows_copy(vql_cache_rows *to, const vql_cache_rows *from,
-                             const vql_allocator *allocator)
+vql_code vql_rows_reserve(vql_cache_rows *rows, const uint64_t *map, uint64_t most,
+                          const vql_allocator *allocator)
 {
-    to->width = from->width;
-    const vql_code code = vql_cache_rows_new(to, from->count, from->remainders != NULL, allocator);
-    if (code == VQL_OK)
-        merge_rows(to, from, NULL, 0);
-    return code;
-}
-
-/* Room for `needed` rows: half as much again as there is, but no more than `most`. */
-static uint32_t grown_capacity(uint32_t capacity, uint32_t needed, uint32_t most)
-{
-    if (needed <= capacity)
-        return capacity;
-    const uint32_t half_more = capacity + capacity / 2;
-    const uint32_t wanted = half_more < most ? half_more : most;
-    return needed > wanted ? needed : wanted;
-}
-
-vql_code vql_cache_rows_insert(vql_cache_rows *rows, const uint32_t *keys, uint32_t count,
-                               uint32_t most, bool precise, const vql_allocator *allocator)
-{
-    const vql_cache_rows old = *rows;
-    const uint32_t needed = old.count + count;
-    if (needed <= old.capacity && (!precise || old.remainders != NULL)) {
-        merge_rows(rows, &old, keys, count);
+    uint32_t needed = 0;
+    for (uint32_t w = 0; w < rows->words; w++)
+        needed += (uint32_t)__builtin_popcountll(map[w]);
+    const uint8_t count_bytes = count_bytes_for(most);
+    const bool wide = rows->count_bytes >= count_bytes;
+    if (needed == rows->count && (wide || needed == 0))
+        return VQL_OK;
+    if (needed <= rows->capacity && wide) {
+        spread_rows(rows, map);
         return VQL_OK;
     }
-    const vql_code code = vql_cache_rows_new(rows, grown_capacity(old.capacity, needed, most),
-                                             precise || old.remainders != NULL, allocator);
-    if (code == VQL_OK) {
-        merge_rows(rows, &old, keys, count);
-        vql_release(allocator, old.sums);
-    }
-    return code;
+    vql_cache_rows made = *rows;
+    const uint32_t capacity = grown_capacity(rows, needed, rows->codewords);
+    made.count_bytes = wide ? rows->count_bytes : count_bytes;
+    const vql_code code = vql_rows_allocate(&made, capacity, allocator);
+    if (code != VQL_OK)
+        return code;
+    set_map(&made, map);
+    fill_rows(&made, rows);
+    vql_release(allocator, rows->block);
+    *rows = made;
+    return VQL_OK;
 }
 
-void vql_cache_rows_delete(vql_cache_rows *rows, uint32_t index)
+void vql_rows_delete(vql_cache_rows *rows, uint32_t position, const vql_allocator *allocator)
 {
-    move_rows(rows, index, rows, index + 1, rows->count - index - 1);
-    rows->count--;
-}
-
-vql_cache_slice vql_cache_rows_slice(const vql_cache_rows *rows, uint32_t index, size_t offset,
-                                     size_t count)
-{
-    const size_t first = index * rows->width + offset;
-    return (vql_cache_slice){
-        .sums = rows->sums + first,
-        .remainders = rows->remainders == NULL ? NULL : rows->remainders + first,
-        .count = count,
-    };
-}
-
-float vql_cache_remainder(uint16_t remainder)
-{
-    const uint32_t bits = (uint32_t)remainder << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* The upper half of a finite float, rounded to nearest, ties to even. */
-static uint16_t upper_half(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-/* sum + remainder = scale · (sum + remainder) + addend. */
-static void update(float *sum, uint16_t *remainder, double scale, double addend)
-{
-    const double exact = scale * ((double)*sum + (double)vql_cache_remainder(*remainder)) + addend;
-    *sum = (float)exact;
-    *remainder = upper_half((float)(exact - (double)*sum));
-}
-
-void vql_cache_slice_add(vql_cache_slice slice, double a, const float *x)
-{
-    if (slice.remainders == NULL) {
-        vql_kernels_active()->axpy(slice.count, (float)a, x, slice.sums);
+    const uint32_t index = vql_rows_index(rows, position);
+    const uint32_t behind = rows->count - index - 1;
+    if (rows->count == 1) {
+        vql_release(allocator, rows->block);
+        rows->block = NULL;
+        rows->count = rows->capacity = 0;
         return;
     }
-    for (size_t j = 0; j < slice.count; j++)
-        update(&slice.sums[j], &slice.remainders[j], 1.0, a * (double)x[j]);
+    uint8_t *slices = vql_rows_slices(rows, index);
+    uint8_t *counts = counts_of(rows) + (size_t)index * rows->count_bytes;
+    memmove(slices, slices + rows->row_bytes, (size_t)behind * rows->row_bytes);
+    memmove(counts, counts + rows->count_bytes, (size_t)behind * rows->count_bytes);
+    uint64_t *occupied = vql_rows_occupied(rows);
+    occupied[position / 64] &= ~(UINT64_C(1) << position % 64);
+    rows->count = vql_bits_sum(occupied, vql_rows_before(rows), rows->words);
 }
 
-void vql_cache_slice_scale(vql_cache_slice slice, double a)
+vql_code vql_rows_copy(vql_cache_rows *to, const vql_cache_rows *from,
+                       const vql_allocator *allocator)
 {
-    if (slice.remainders == NULL) {
-        for (size_t j = 0; j < slice.count; j++)
-            slice.sums[j] = (float)(a * (double)slice.sums[j]);
-        return;
+    vql_cache_rows made = *from;
+    made.block = NULL;
+    made.capacity = 0;
+    if (from->count > 0) {
+        const vql_code code = vql_rows_allocate(&made, from->count, allocator);
+        if (code != VQL_OK)
+            return code;
+        set_map(&made, vql_rows_occupied(from));
+        fill_rows(&made, from);
     }
-    for (size_t j = 0; j < slice.count; j++)
-        update(&slice.sums[j], &slice.remainders[j], a, 0.0);
+    *to = made;
+    return VQL_OK;
 }
 
-void vql_cache_slice_clear(vql_cache_slice slice)
+void vql_rows_release(vql_cache_rows *rows, const vql_allocator *allocator)
 {
-    memset(slice.sums, 0, slice.count * sizeof *slice.sums);
-    if (slice.remainders != NULL)
-        memset(slice.remainders, 0, slice.count * sizeof *slice.remainders);
+    vql_release(allocator, rows->block);
 }

@@ -1,11 +1,14 @@
 /*
- * The rows of a cache: for every codeword in use its key, how many events it has, and its sums.
- * One block of memory holds four parallel arrays, sorted by key:
+ * The rows of a cache: for every codeword in use how many events it has, and its sums. One block of
+ * memory, empty for no rows:
  *
- *   sums [capacity, width] · keys [capacity] · counts [capacity] · remainders [capacity, width]
+ *   occupied [words] of 8      a bit a codeword, in the order of (group, code)
+ *   before   [words] of 4      how many bits are set in the words before
+ *   slices   [capacity, R]     cache_codec.h
+ *   counts   [capacity] of count_bytes
  *
- * A remainder is what its sum lacks to the exact one, as the upper half of a float (bfloat16):
- * float + remainder carry about 33 bits. Where there are no remainders the pointer is NULL.
+ * A codeword's position is its group's first position plus its code; its row's index is how many
+ * bits are set before the position's.
  */
 #ifndef VQL_CORE_CACHE_ROWS_H
 #define VQL_CORE_CACHE_ROWS_H
@@ -15,79 +18,103 @@
 #include <stdint.h>
 
 #include "vql/allocator.h"
+#include "vql/cache.h"
 #include "vql/error.h"
 
 typedef struct vql_cache_rows {
-    size_t width; /* numbers a row: R · (D_g + 1) */
+    uint8_t *block; /* NULL for a capacity of 0 */
     uint32_t count;
     uint32_t capacity;
-    float *sums; /* the block; NULL for a capacity of 0 */
-    uint32_t *keys;
-    uint32_t *counts;
-    uint16_t *remainders;
+    uint32_t codewords; /* Σ_g K_g */
+    uint32_t words;     /* of a bit a codeword */
+    uint32_t row_bytes;
+    uint8_t count_bytes; /* 1, 2 or 4 */
 } vql_cache_rows;
 
-/* A run of numbers of one row. */
-typedef struct vql_cache_slice {
-    float *sums;
-    uint16_t *remainders; /* NULL where there are none */
-    size_t count;
-} vql_cache_slice;
-
-/* The key of a codeword: sorts by group, then code. */
-static inline uint32_t vql_cache_key(uint32_t group, uint32_t code)
+/* The words that bits for so many codewords take. */
+static inline uint32_t vql_rows_words(uint32_t codewords)
 {
-    return group << 16 | code;
+    return (codewords + 63) / 64;
 }
 
-/* The index of the first of `count` ascending keys that is not below key; count if all are. */
-uint32_t vql_cache_find_key(const uint32_t *keys, uint32_t count, uint32_t key);
+static inline uint64_t *vql_rows_occupied(const vql_cache_rows *rows)
+{
+    return (uint64_t *)(void *)rows->block;
+}
 
-/* The same for the rows' keys. */
-uint32_t vql_cache_rows_find(const vql_cache_rows *rows, uint32_t key);
+static inline uint32_t *vql_rows_before(const vql_cache_rows *rows)
+{
+    return (uint32_t *)(void *)(rows->block + (size_t)rows->words * sizeof(uint64_t));
+}
 
-/* Whether the row at an index, as vql_cache_rows_find gave it, is that of key. */
-bool vql_cache_rows_holds(const vql_cache_rows *rows, uint32_t index, uint32_t key);
+/* How many of the bits before position are set in a map with sums `before`. */
+static inline uint32_t vql_bits_rank(const uint64_t *map, const uint32_t *before, uint32_t position)
+{
+    const uint64_t below = (UINT64_C(1) << position % 64) - 1;
+    return before[position / 64] + (uint32_t)__builtin_popcountll(map[position / 64] & below);
+}
 
-/* Makes room for exactly `capacity` rows in *rows, of which only width is set. VQL_NO_MEMORY. */
-vql_code vql_cache_rows_new(vql_cache_rows *rows, uint32_t capacity, bool precise,
-                            const vql_allocator *allocator);
+static inline bool vql_bits_get(const uint64_t *map, uint32_t position)
+{
+    return (map[position / 64] >> position % 64 & 1) != 0;
+}
 
-/* Releases what the rows hold. */
-void vql_cache_rows_release(vql_cache_rows *rows, const vql_allocator *allocator);
+static inline void vql_bits_set(uint64_t *map, uint32_t position)
+{
+    map[position / 64] |= UINT64_C(1) << position % 64;
+}
 
-/* Makes *to, of which nothing is set, a copy without spare room. VQL_NO_MEMORY. */
-vql_code vql_cache_rows_copy(vql_cache_rows *to, const vql_cache_rows *from,
-                             const vql_allocator *allocator);
+/* Fills in `before` and returns how many bits are set in all. */
+uint32_t vql_bits_sum(const uint64_t *map, uint32_t *before, uint32_t words);
+
+/* Whether the codeword at a position has a row. */
+static inline bool vql_rows_has(const vql_cache_rows *rows, uint32_t position)
+{
+    return rows->count > 0 && vql_bits_get(vql_rows_occupied(rows), position);
+}
+
+/* The index of the row of a position that has one. */
+static inline uint32_t vql_rows_index(const vql_cache_rows *rows, uint32_t position)
+{
+    return vql_bits_rank(vql_rows_occupied(rows), vql_rows_before(rows), position);
+}
+
+/* The slices of a row. */
+static inline uint8_t *vql_rows_slices(const vql_cache_rows *rows, uint32_t index)
+{
+    const size_t map_bytes = (size_t)rows->words * (sizeof(uint64_t) + sizeof(uint32_t));
+    return rows->block + map_bytes + (size_t)index * rows->row_bytes;
+}
+
+uint32_t vql_rows_count(const vql_cache_rows *rows, uint32_t index);
+
+/* count must fit count_bytes, as vql_rows_reserve made sure. */
+void vql_rows_set_count(vql_cache_rows *rows, uint32_t index, uint32_t count);
+
+/* Bytes of a block. */
+size_t vql_rows_bytes(const vql_cache_rows *rows);
+
+/* Bytes of a block for so many rows, none of which counts more than `most` events. */
+size_t vql_rows_bytes_for(const vql_cache_rows *rows, uint32_t count, uint64_t most);
 
 /*
- * Inserts rows of zeros for keys: `count` of them, ascending, none of them there yet. Room grows by
- * half, to at most `most` rows. precise: there must be remainders afterwards. VQL_NO_MEMORY leaves
- * the rows as they were.
+ * Makes rows, of zeros where they are new, for exactly the positions in a map that has those of
+ * all that are there, and counts that hold `most` events. VQL_NO_MEMORY leaves them as they were.
  */
-vql_code vql_cache_rows_insert(vql_cache_rows *rows, const uint32_t *keys, uint32_t count,
-                               uint32_t most, bool precise, const vql_allocator *allocator);
+vql_code vql_rows_reserve(vql_cache_rows *rows, const uint64_t *map, uint64_t most,
+                          const vql_allocator *allocator);
 
-/* Takes out the row at index < count. */
-void vql_cache_rows_delete(vql_cache_rows *rows, uint32_t index);
+/* Allocates a block for rows that are all to be set by the caller. VQL_NO_MEMORY. */
+vql_code vql_rows_allocate(vql_cache_rows *rows, uint32_t capacity, const vql_allocator *allocator);
 
-/* Bytes in the block. */
-size_t vql_cache_rows_bytes(const vql_cache_rows *rows);
+/* Takes out the row of a position that has one; with the last one goes the block. */
+void vql_rows_delete(vql_cache_rows *rows, uint32_t position, const vql_allocator *allocator);
 
-/* Numbers offset … offset + count of the row at an index. */
-vql_cache_slice vql_cache_rows_slice(const vql_cache_rows *rows, uint32_t index, size_t offset,
-                                     size_t count);
+/* Makes *to, of which nothing is set, a copy without spare room. VQL_NO_MEMORY. */
+vql_code vql_rows_copy(vql_cache_rows *to, const vql_cache_rows *from,
+                       const vql_allocator *allocator);
 
-/* slice[j] += a · x[j]. */
-void vql_cache_slice_add(vql_cache_slice slice, double a, const float *x);
-
-/* slice[j] *= a. */
-void vql_cache_slice_scale(vql_cache_slice slice, double a);
-
-/* slice[j] = 0. */
-void vql_cache_slice_clear(vql_cache_slice slice);
-
-/* The float that a remainder stands for. */
-float vql_cache_remainder(uint16_t remainder);
+/* Releases what the rows hold. */
+void vql_rows_release(vql_cache_rows *rows, const vql_allocator *allocator);
 
 #endif

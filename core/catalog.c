@@ -11,10 +11,15 @@ void vql_catalog_free(vql_catalog *catalog)
     if (catalog == NULL)
         return;
     const vql_allocator allocator = catalog->allocator;
+    vql_weight_table_release(&catalog->table, &allocator);
+    for (uint32_t h = 0; catalog->codewords != NULL && h < catalog->model->shape.heads; h++)
+        vql_panel_release(&catalog->codewords[h], &allocator);
+    for (uint32_t l = 0; catalog->panels != NULL && l < catalog->panel_count; l++)
+        vql_panel_release(&catalog->panels[l], &allocator);
     void *const arrays[] = {
-        catalog->slots,       catalog->queries,    catalog->value_item,
-        catalog->value_type,  catalog->codes,      catalog->head_item,
-        catalog->head_output, catalog->head_start, catalog->weights,
+        catalog->slots,      catalog->queries,   catalog->value_item,
+        catalog->value_type, catalog->codes,     catalog->head_item,
+        catalog->head_start, catalog->codewords, catalog->panels,
     };
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         vql_release(&allocator, arrays[i]);
@@ -50,6 +55,11 @@ void vql_catalog_value(const vql_catalog *catalog, uint32_t row, uint32_t event_
     const float *type = catalog->value_type + event_type * width;
     for (size_t j = 0; j < width; j++)
         value[j] = item[j] + type[j];
+}
+
+uint32_t vql_catalog_table_items(const vql_catalog *catalog)
+{
+    return catalog->table.items;
 }
 
 size_t vql_catalog_bytes(const vql_catalog *catalog)

@@ -20,7 +20,7 @@
 static const double part_limit = (double)FLT_MAX / 2.0;
 
 /*
- * The widest spread of an item's ŝ in one head that the table of e^{ŝ - max} may hold. When only
+ * The widest spread of an item's ŝ in one head that a row of the table may hold. When only
  * codewords at the low end are in use, their weights are all that the scores are made of: at e^-40
  * = 4e-18 their products with values and decays are still far above where floats lose digits
  * (1e-38). A head's part of a query or codeword has a norm near √d, so that the ŝ of a trained
@@ -33,6 +33,7 @@ typedef struct builder {
     const vql_model *model;
     const vql_allocator *allocator;
     vql_error *error;
+    vql_scoring_format format;
 
     vql_quantizer quantizer;
     vql_matrix query_weight; /* W_q: [D, X] */
@@ -41,6 +42,7 @@ typedef struct builder {
     double *x;               /* [max(X, E_a)]: x_i or e_a */
     double *query;           /* [D]: q_i */
     double *product;         /* [max(D, hidden, K_g)] */
+    float *weights;          /* [head_start[H]]: e^{ŝ} of an item */
 } builder;
 
 /* ---- sizes and memory ---- */
@@ -50,36 +52,65 @@ static void *allocate(builder *b, uint64_t count, size_t element_bytes)
     return vql_allocate_array(b->allocator, count, element_bytes, &b->catalog->bytes);
 }
 
-/* head_start and, where the budget allows it, the table; false when there is no memory. */
-static bool allocate_weights(builder *b, size_t table_bytes)
+/* head_start, and a panel of each head's codewords; false when there is no memory. */
+static bool build_codewords(builder *b)
 {
     const vql_shape *shape = &b->model->shape;
-    uint32_t *start = allocate(b, shape->heads + 1u, sizeof *start);
-    b->catalog->head_start = start;
-    if (start == NULL)
+    vql_catalog *catalog = b->catalog;
+    catalog->head_start = allocate(b, shape->heads + 1u, sizeof *catalog->head_start);
+    catalog->codewords = allocate(b, shape->heads, sizeof *catalog->codewords);
+    if (catalog->codewords != NULL)
+        memset(catalog->codewords, 0, shape->heads * sizeof *catalog->codewords);
+    if (catalog->head_start == NULL || catalog->codewords == NULL)
         return false;
-    const uint32_t heads_per_group = shape->heads / shape->groups;
-    start[0] = 0;
-    for (uint32_t h = 0; h < shape->heads; h++)
-        start[h + 1] = start[h] + b->model->codewords[h / heads_per_group];
-    const uint64_t count = (uint64_t)shape->items * start[shape->heads];
-    if (count > table_bytes / sizeof *b->catalog->weights)
-        return true;
-    b->catalog->weights = allocate(b, count, sizeof *b->catalog->weights);
-    return b->catalog->weights != NULL;
+    catalog->head_start[0] = 0;
+    for (uint32_t h = 0; h < shape->heads; h++) {
+        const uint32_t group = h / (shape->heads / shape->groups);
+        const vql_panel_source source = {
+            .rows = b->model->codebooks[group],
+            .outputs = b->model->codewords[group],
+            .inputs = shape->head_width,
+            .first = h * shape->head_width % shape->group_width,
+            .stride = shape->group_width,
+        };
+        catalog->head_start[h + 1] = catalog->head_start[h] + source.outputs;
+        if (vql_panel_init(&catalog->codewords[h], source, VQL_SCORING_F32, b->allocator,
+                           &catalog->bytes) != VQL_OK)
+            return false;
+    }
+    return true;
 }
 
-static void drop_weights(builder *b)
+/* Panels of W_1's part for o and of the layers up to the last; false when there is no memory. */
+static bool build_panels(builder *b)
 {
-    const vql_shape *shape = &b->model->shape;
-    const size_t count = (size_t)shape->items * b->catalog->head_start[shape->heads];
-    b->catalog->bytes -= count * sizeof *b->catalog->weights;
-    vql_release(b->allocator, b->catalog->weights);
-    b->catalog->weights = NULL;
+    const vql_model *model = b->model;
+    vql_catalog *catalog = b->catalog;
+    const uint32_t count = model->layer_count > 1 ? model->layer_count - 1 : 1;
+    catalog->panels = allocate(b, count, sizeof *catalog->panels);
+    if (catalog->panels == NULL)
+        return false;
+    memset(catalog->panels, 0, count * sizeof *catalog->panels);
+    catalog->panel_count = count;
+    for (uint32_t l = 0; l < count; l++) {
+        const vql_layer *layer = &model->layers[l];
+        const uint32_t first = l == 0 ? model->shape.x_width : 0;
+        const vql_panel_source source = {
+            .rows = layer->weight,
+            .outputs = layer->outputs,
+            .inputs = layer->inputs - first,
+            .first = first,
+            .stride = layer->inputs,
+        };
+        if (vql_panel_init(&catalog->panels[l], source, b->format, b->allocator, &catalog->bytes) !=
+            VQL_OK)
+            return false;
+    }
+    return true;
 }
 
 /* The catalog's arrays; false when there is no memory. */
-static bool allocate_catalog(builder *b, size_t table_bytes)
+static bool allocate_catalog(builder *b, const vql_catalog_options *options)
 {
     vql_catalog *catalog = b->catalog;
     const vql_shape *shape = &b->model->shape;
@@ -87,15 +118,17 @@ static bool allocate_catalog(builder *b, size_t table_bytes)
     catalog->hidden = b->model->layers[0].outputs;
     catalog->slot_mask = vql_item_table_mask(shape->items);
     catalog->slots = allocate(b, catalog->slot_mask + 1, sizeof *catalog->slots);
-    catalog->queries = allocate(b, items * shape->width, sizeof(float));
+    /* One more: products take inputs in pairs, so that an odd d reads one beyond. */
+    catalog->queries = allocate(b, items * shape->width + 1, sizeof(float));
     catalog->value_item = allocate(b, items * shape->width, sizeof(float));
     catalog->value_type = allocate(b, (uint64_t)shape->event_types * shape->width, sizeof(float));
     catalog->codes = allocate(b, items * shape->event_types * shape->groups, sizeof(uint16_t));
     catalog->head_item = allocate(b, items * catalog->hidden, sizeof(float));
-    catalog->head_output = allocate(b, (uint64_t)shape->width * catalog->hidden, sizeof(float));
     return catalog->slots != NULL && catalog->queries != NULL && catalog->value_item != NULL &&
            catalog->value_type != NULL && catalog->codes != NULL && catalog->head_item != NULL &&
-           catalog->head_output != NULL && allocate_weights(b, table_bytes);
+           build_codewords(b) && build_panels(b) &&
+           vql_weight_table_init(&catalog->table, b->model, b->format, options->table_bytes,
+                                 options->hotness, b->allocator, &catalog->bytes) == VQL_OK;
 }
 
 static uint32_t larger(uint32_t a, uint32_t b)
@@ -116,7 +149,9 @@ static bool allocate_work(builder *b)
                               NULL);
     b->query = vql_allocate_array(b->allocator, shape->width, sizeof *b->query, NULL);
     b->product = vql_allocate_array(b->allocator, longest, sizeof *b->product, NULL);
-    return b->x != NULL && b->query != NULL && b->product != NULL &&
+    b->weights = vql_allocate_array(b->allocator, b->catalog->head_start[shape->heads],
+                                    sizeof *b->weights, NULL);
+    return b->x != NULL && b->query != NULL && b->product != NULL && b->weights != NULL &&
            vql_matrix_init(b->allocator, model->query_weight, shape->width, shape->x_width,
                            &b->query_weight) == VQL_OK &&
            vql_matrix_init(b->allocator, model->value_weight, shape->width,
@@ -132,6 +167,7 @@ static void release_work(builder *b)
     vql_matrix_release(b->allocator, &b->head_weight);
     vql_matrix_release(b->allocator, &b->value_weight);
     vql_matrix_release(b->allocator, &b->query_weight);
+    vql_release(b->allocator, b->weights);
     vql_release(b->allocator, b->product);
     vql_release(b->allocator, b->query);
     vql_release(b->allocator, b->x);
@@ -181,19 +217,19 @@ static bool write_logits(builder *b, uint32_t head, float *logits)
     return (most - least) * scale <= spread_limit;
 }
 
-/* Writes the row's part of the table, or gives the table up. */
+/* Sets the item's row in the table, or refuses the item. */
 static void build_weights(builder *b, uint32_t row)
 {
     const uint32_t *start = b->catalog->head_start;
     const uint32_t heads = b->model->shape.heads;
-    float *weights = b->catalog->weights + (size_t)row * start[heads];
     for (uint32_t h = 0; h < heads; h++) {
-        if (!write_logits(b, h, weights + start[h])) {
-            drop_weights(b);
+        if (!write_logits(b, h, b->weights + start[h])) {
+            vql_weight_table_refuse(&b->catalog->table, row);
             return;
         }
     }
-    vql_kernels_active()->exponential(start[heads], weights);
+    vql_kernels_active()->exponential(start[heads], b->weights);
+    vql_weight_table_put(&b->catalog->table, row, start, b->weights);
 }
 
 /* The query of the item in b->x, into b->query and the catalog. */
@@ -223,7 +259,7 @@ static vql_code build_item(builder *b, uint32_t row)
     const uint32_t hidden = b->catalog->hidden;
     vql_model_item(b->model, row, b->x);
     build_query(b, row);
-    if (b->catalog->weights != NULL)
+    if (b->catalog->table.slots[row] != VQL_NO_SLOT)
         build_weights(b, row);
     build_codes(b, row);
     vql_matrix_product(&b->value_weight, 0, shape->x_width, b->x, b->product);
@@ -264,44 +300,34 @@ static vql_code build_types(builder *b)
     return VQL_OK;
 }
 
-/* W_1's part for o, transposed. */
-static void build_head_output(const builder *b)
-{
-    const vql_layer *first = &b->model->layers[0];
-    const uint32_t x_width = b->model->shape.x_width;
-    for (size_t j = 0; j < b->model->shape.width; j++) {
-        float *column = b->catalog->head_output + j * first->outputs;
-        for (size_t i = 0; i < first->outputs; i++)
-            column[i] = first->weight[i * first->inputs + x_width + j];
-    }
-}
-
 static vql_code build_parts(builder *b)
 {
+    b->catalog->queries[(size_t)b->model->shape.items * b->model->shape.width] = 0.0f;
     build_slots(b);
-    build_head_output(b);
     vql_code code = build_types(b);
     for (uint32_t row = 0; code == VQL_OK && row < b->model->shape.items; row++)
         code = build_item(b, row);
     return code;
 }
 
-vql_code vql_catalog_build(const vql_model *model, size_t table_bytes,
-                           const vql_allocator *allocator, vql_catalog **out, vql_error *error)
+vql_code vql_catalog_create(const vql_model *model, const vql_catalog_options *options,
+                            vql_catalog **out, vql_error *error)
 {
-    const vql_allocator chosen = allocator != NULL ? *allocator : *vql_allocator_default();
-    vql_catalog *catalog = vql_allocate_array(&chosen, 1, sizeof *catalog, NULL);
+    const vql_allocator allocator =
+        options->allocator != NULL ? *options->allocator : *vql_allocator_default();
+    vql_catalog *catalog = vql_allocate_array(&allocator, 1, sizeof *catalog, NULL);
     if (catalog == NULL)
         return vql_fail(error, VQL_NO_MEMORY, "catalog: no memory");
-    *catalog = (vql_catalog){.allocator = chosen, .model = model, .bytes = sizeof *catalog};
-    builder b = {.catalog = catalog, .model = model, .allocator = &chosen, .error = error};
+    *catalog = (vql_catalog){.allocator = allocator, .model = model, .bytes = sizeof *catalog};
+    builder b = {.catalog = catalog, .model = model, .allocator = &allocator, .error = error};
+    b.format = options->format == VQL_SCORING_BF16 ? VQL_SCORING_BF16 : VQL_SCORING_F32;
     vql_code code;
-    if (allocate_catalog(&b, table_bytes) && allocate_work(&b)) {
+    if (allocate_catalog(&b, options) && allocate_work(&b)) {
         code = build_parts(&b);
     } else {
         code = vql_fail(error, VQL_NO_MEMORY,
                         "catalog: no memory for %" PRIu32 " items (the table may take %zu bytes)",
-                        model->shape.items, table_bytes);
+                        model->shape.items, options->table_bytes);
     }
     release_work(&b);
     if (code != VQL_OK) {
@@ -310,4 +336,15 @@ vql_code vql_catalog_build(const vql_model *model, size_t table_bytes,
     }
     *out = catalog;
     return VQL_OK;
+}
+
+vql_code vql_catalog_build(const vql_model *model, size_t table_bytes,
+                           const vql_allocator *allocator, vql_catalog **out, vql_error *error)
+{
+    const vql_catalog_options options = {
+        .table_bytes = table_bytes,
+        .format = VQL_SCORING_F32,
+        .allocator = allocator,
+    };
+    return vql_catalog_create(model, &options, out, error);
 }

@@ -4,7 +4,9 @@
 #ifndef VQL_CORE_CATALOG_DATA_H
 #define VQL_CORE_CATALOG_DATA_H
 
+#include "panel.h"
 #include "vql/catalog.h"
+#include "weight_table.h"
 
 struct vql_catalog {
     vql_allocator allocator;
@@ -23,16 +25,16 @@ struct vql_catalog {
     float *value_type; /* [A, D]: W_v's type part times e_a */
     uint16_t *codes;   /* [I, A, G] */
 
-    uint32_t hidden;    /* outputs of the head's first layer */
-    float *head_item;   /* [I, hidden]: W_1's item part times x_i, plus b_1 */
-    float *head_output; /* [D, hidden]: W_1's part for o, transposed: loops run over outputs */
+    uint32_t hidden;  /* outputs of the head's first layer */
+    float *head_item; /* [I, hidden]: W_1's item part times x_i, plus b_1 */
 
-    /*
-     * e^{ŝ_a - max_a ŝ_a} per item, head and codeword, none below e^-40; NULL beyond the budget or
-     * if one would be. Head h's codewords begin at head_start[h].
-     */
-    uint32_t *head_start; /* [H + 1] */
-    float *weights;       /* [I, head_start[H]] */
+    /* W_1's part for o, then the layers between it and the last: [max(1, layers - 1)]. */
+    uint32_t panel_count;
+    vql_panel *panels;
+
+    uint32_t *head_start; /* [H + 1]: where head h's codewords begin among those of all heads */
+    vql_panel *codewords; /* [H]: head h's part of its codebook, in float32 */
+    vql_weight_table table;
 };
 
 #endif

@@ -37,3 +37,13 @@ uint32_t vql_item_table_get(const uint32_t *slots, uint64_t mask, const uint64_t
 {
     return slots[probe(slots, mask, ids, id)];
 }
+
+void vql_item_table_fetch_slot(const uint32_t *slots, uint64_t mask, uint64_t id)
+{
+    __builtin_prefetch(&slots[hash(id) & mask]);
+}
+
+void vql_item_table_fetch_id(const uint32_t *slots, uint64_t mask, const uint64_t *ids, uint64_t id)
+{
+    __builtin_prefetch(&ids[slots[hash(id) & mask]]);
+}

@@ -20,4 +20,12 @@ uint32_t vql_item_table_put(uint32_t *slots, uint64_t mask, const uint64_t *ids,
 /* The row of an id; 0 when there is none. */
 uint32_t vql_item_table_get(const uint32_t *slots, uint64_t mask, const uint64_t *ids, uint64_t id);
 
+/*
+ * A look-up misses the caches twice. These ask for what it will read, well before it: first the
+ * slot where the search begins, then, once that is there, the id that it leads to.
+ */
+void vql_item_table_fetch_slot(const uint32_t *slots, uint64_t mask, uint64_t id);
+void vql_item_table_fetch_id(const uint32_t *slots, uint64_t mask, const uint64_t *ids,
+                             uint64_t id);
+
 #endif

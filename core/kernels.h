@@ -1,7 +1,23 @@
 /*
  * The inner loops of scoring, behind a table of function pointers: one table a level of instruction
  * set, the scalar one the reference that the others are compared with. Shapes are the caller's
- * duty; nothing may alias unless said.
+ * duty; nothing may alias unless said; no pointer needs an alignment beyond its type's.
+ *
+ * Attention over candidates and the layers of the head are one matrix product, made of tiles:
+ *
+ *     panel [count, 16]          VQL_LANES columns, one AVX-512 register wide: 16 is also the
+ *                                width of a head in the usual shape
+ *     rows  [VQL_BLOCK][count]   a block of candidates; each row anywhere in memory
+ *     sums  [VQL_BLOCK, 16]      one register a candidate on AVX-512: eight sums in flight cover
+ *                                the latency of a multiply-add, and share each load of the panel
+ *
+ * A row of the panel is loaded once and multiplied by one broadcast number of each candidate. In
+ * bfloat16 two rows are interleaved, so that a 32-bit lane holds the numbers of codewords 2i and
+ * 2i + 1, which is what a dot-product instruction of pairs takes:
+ *
+ *     bf16 panel [count / 2, 16, 2]
+ *
+ * Products of bfloat16 numbers are summed in float32 at every level.
  */
 #ifndef VQL_CORE_KERNELS_H
 #define VQL_CORE_KERNELS_H
@@ -9,30 +25,106 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vql/kernels.h"
+
+enum {
+    VQL_BLOCK = 8,  /* candidates a tile */
+    VQL_LANES = 16, /* columns a tile */
+    VQL_LINE = 64,  /* bytes a cache line; memory is fetched and aligned by it */
+};
+
+/* A folded history, as far as one tile sees it, in the format of the kernel that takes it. */
+typedef struct vql_fold_tile {
+    const void *panel;
+    const void *normalisers; /* n: [count] */
+    const float *centre;     /* [VQL_LANES] */
+} vql_fold_tile;
+
+/*
+ * What will be read soon: `lines` cache lines from each of VQL_BLOCK addresses. attend asks for
+ * them one by one between its steps: all at once, they would wait for each other. lines of 0:
+ * nothing.
+ */
+typedef struct vql_ahead {
+    const void *rows[VQL_BLOCK];
+    size_t lines;
+} vql_ahead;
+
 typedef struct vql_kernels {
     const char *name;
 
-    /* sum[j] += a · x[j] for j < count: appends, fold and head. */
+    /* sum[j] += a · x[j] for j < count. */
     void (*axpy)(size_t count, float a, const float *x, float *sum);
 
-    /* Σ_j x[j] · y[j]. */
-    float (*dot)(size_t count, const float *x, const float *y);
+    /* sum[j] = Σ_{r < terms} a[r] · x[r · stride + j] for j < count: the fold of one codeword. */
+    void (*combine)(size_t count, size_t terms, const float *a, const float *x, size_t stride,
+                    float *sum);
 
     /*
-     * One head of one candidate (vql.md §6): out[j] = Σ_i weights[codes[i]] · rows[i][j] for
-     * j < width, i < count. rows is [count, width]; the caller's last column is the normaliser, so
-     * width is d + 1.
+     * sums[r · stride + j] += a[r] · x[j] for j < count, and sums[r · stride + count] += a[r], for
+     * r < terms: one event into the sums of its codeword.
      */
-    void (*attend)(size_t count, size_t width, const float *weights, const uint16_t *codes,
-                   const float *rows, float *out);
+    void (*spread)(size_t count, size_t terms, const float *a, const float *x, size_t stride,
+                   float *sums);
 
-    /* x[j] = e^{x[j]} for j < count. */
+    /* x[j] = e^{x[j]} for j < count, x[j] <= 88; what is below FLT_MIN may become 0. */
     void (*exponential)(size_t count, float *x);
+
+    /*
+     * A tile of attention (vql.md §6) for a block of candidates:
+     *
+     *     o[m · stride + j] = centre[j] + Σ_i rows[m][i] · panel[i][j] / Σ_i rows[m][i] · n[i]
+     *
+     * for j < VQL_LANES and i < count; 0 where the divisor is 0. Fetches *ahead meanwhile.
+     */
+    void (*attend)(size_t count, const float *const *rows, const vql_fold_tile *fold,
+                   const vql_ahead *ahead, float *o, size_t stride);
+
+    /* The same in bfloat16; count is even. */
+    void (*attend_bf16)(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
+                        const vql_ahead *ahead, float *o, size_t stride);
+
+    /* sums[m · stride + j] += Σ_{i < count} rows[m][i] · panel[i][j]: a tile of a layer. */
+    void (*product)(size_t count, const float *const *rows, const float *panel, float *sums,
+                    size_t stride);
+
+    /* The same in bfloat16; count is even. */
+    void (*product_bf16)(size_t count, const uint16_t *const *rows, const uint16_t *panel,
+                         float *sums, size_t stride);
+
+    /* totals[m] = Σ_{i < count} rows[m][i] · x[i]. */
+    void (*totals)(size_t count, const float *const *rows, const float *x, float *totals);
+
+    /* x[j] = max(x[j], 0) for j < count. */
+    void (*rectify)(size_t count, float *x);
+
+    /* Writes x[i] of the bits i < count that are set in mask ([count / 32], rounded up). */
+    void (*compact)(size_t count, const uint32_t *mask, const float *x, float *out);
+    void (*compact_bf16)(size_t count, const uint32_t *mask, const uint16_t *x, uint16_t *out);
+
+    /* Rounds count numbers to bfloat16. */
+    void (*narrow)(size_t count, const float *x, uint16_t *out);
+
+    /*
+     * Rounds VQL_LANES columns of `count` rows (an even number), `stride` numbers apart, to a
+     * bfloat16 panel.
+     */
+    void (*pack_bf16)(size_t count, const float *rows, size_t stride, uint16_t *panel);
 } vql_kernels;
 
-/* The table in use, chosen once. */
+/* The table in use. */
 const vql_kernels *vql_kernels_active(void);
 
+/* The table of a level that is supported here, by name; NULL when there is none. */
+const vql_kernels *vql_kernels_find(const char *name);
+
 extern const vql_kernels vql_kernels_scalar;
+#if defined(__x86_64__)
+extern const vql_kernels vql_kernels_avx2;
+extern const vql_kernels vql_kernels_avx512;
+extern const vql_kernels vql_kernels_avx512bf16;
+#elif defined(__aarch64__)
+extern const vql_kernels vql_kernels_neon;
+#endif
 
 #endif

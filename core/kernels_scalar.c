@@ -1,14 +1,10 @@
 /*
- * Plain C, shaped so that a compiler makes vectors of it at any baseline: sums run in a fixed
- * number of independent lanes, so that the order of additions does not depend on the machine.
+ * The reference: plain C, each sum in the order of its formula.
  */
-#include "kernels.h"
-
 #include <math.h>
 
-enum {
-    LANES = 8,
-};
+#include "bf16.h"
+#include "kernels_portable.h"
 
 static void axpy(size_t count, float a, const float *restrict x, float *restrict sum)
 {
@@ -16,64 +12,22 @@ static void axpy(size_t count, float a, const float *restrict x, float *restrict
         sum[j] += a * x[j];
 }
 
-static float dot(size_t count, const float *x, const float *y)
+static void combine(size_t count, size_t terms, const float *a, const float *x, size_t stride,
+                    float *restrict sum)
 {
-    float lanes[LANES] = {0.0f};
-    size_t j = 0;
-    for (; j + LANES <= count; j += LANES)
-        for (size_t k = 0; k < LANES; k++)
-            lanes[k] += x[j + k] * y[j + k];
-    float sum = 0.0f;
-    for (; j < count; j++)
-        sum += x[j] * y[j];
-    for (size_t k = 0; k < LANES; k++)
-        sum += lanes[k];
-    return sum;
+    for (size_t j = 0; j < count; j++)
+        sum[j] = a[0] * x[j];
+    for (size_t r = 1; r < terms; r++)
+        axpy(count, a[r], x + r * stride, sum);
 }
 
-/* attend for `columns` columns from rows[0][0] on; a constant where it is called. */
-static inline __attribute__((always_inline)) void attend_columns(size_t columns, size_t count,
-                                                                 size_t width, const float *weights,
-                                                                 const uint16_t *codes,
-                                                                 const float *rows, float *out)
+static void spread(size_t count, size_t terms, const float *a, const float *x, size_t stride,
+                   float *sums)
 {
-    float sums[2 * LANES] = {0.0f};
-    for (size_t i = 0; i < count; i++) {
-        const float weight = weights[codes[i]];
-        for (size_t j = 0; j < columns; j++)
-            sums[j] += weight * rows[i * width + j];
+    for (size_t r = 0; r < terms; r++) {
+        axpy(count, a[r], x, sums + r * stride);
+        sums[r * stride + count] += a[r];
     }
-    for (size_t j = 0; j < columns; j++)
-        out[j] = sums[j];
-}
-
-/* attend for the one column that begins at rows[0][0]. */
-static float attend_column(size_t count, size_t width, const float *weights, const uint16_t *codes,
-                           const float *rows)
-{
-    float lanes[LANES] = {0.0f};
-    size_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (size_t k = 0; k < LANES; k++)
-            lanes[k] += weights[codes[i + k]] * rows[(i + k) * width];
-    float sum = 0.0f;
-    for (; i < count; i++)
-        sum += weights[codes[i]] * rows[i * width];
-    for (size_t k = 0; k < LANES; k++)
-        sum += lanes[k];
-    return sum;
-}
-
-static void attend(size_t count, size_t width, const float *weights, const uint16_t *codes,
-                   const float *rows, float *out)
-{
-    size_t j = 0;
-    for (; j + 2 * LANES <= width; j += 2 * LANES)
-        attend_columns(2 * LANES, count, width, weights, codes, rows + j, out + j);
-    for (; j + LANES / 2 <= width; j += LANES / 2)
-        attend_columns(LANES / 2, count, width, weights, codes, rows + j, out + j);
-    for (; j < width; j++)
-        out[j] = attend_column(count, width, weights, codes, rows + j);
 }
 
 static void exponential(size_t count, float *x)
@@ -82,10 +36,125 @@ static void exponential(size_t count, float *x)
         x[j] = expf(x[j]);
 }
 
+static void product(size_t count, const float *const *rows, const float *panel, float *sums,
+                    size_t stride)
+{
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        for (size_t i = 0; i < count; i++)
+            axpy(VQL_LANES, rows[m][i], panel + i * VQL_LANES, sums + m * stride);
+}
+
+static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
+                         float *sums, size_t stride)
+{
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        for (size_t i = 0; i < count; i++) {
+            const float weight = vql_bf16_to_float(rows[m][i]);
+            const uint16_t *row = panel + i / 2 * 2 * VQL_LANES + i % 2;
+            for (size_t j = 0; j < VQL_LANES; j++)
+                sums[m * stride + j] += weight * vql_bf16_to_float(row[2 * j]);
+        }
+    }
+}
+
+static void totals(size_t count, const float *const *rows, const float *x, float *totals)
+{
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        totals[m] = 0.0f;
+        for (size_t i = 0; i < count; i++)
+            totals[m] += rows[m][i] * x[i];
+    }
+}
+
+static void totals_bf16(size_t count, const uint16_t *const *rows, const uint16_t *x, float *totals)
+{
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        totals[m] = 0.0f;
+        for (size_t i = 0; i < count; i++)
+            totals[m] += vql_bf16_to_float(rows[m][i]) * vql_bf16_to_float(x[i]);
+    }
+}
+
+/* o from both sums of a tile. */
+static void finish(float (*sums)[VQL_LANES], const float *divisors, const float *centre, float *o,
+                   size_t stride)
+{
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        const float scale = divisors[m] > 0.0f ? 1.0f / divisors[m] : 0.0f;
+        for (size_t j = 0; j < VQL_LANES; j++)
+            o[m * stride + j] = scale > 0.0f ? centre[j] + sums[m][j] * scale : 0.0f;
+    }
+}
+
+static void attend(size_t count, const float *const *rows, const vql_fold_tile *fold,
+                   const vql_ahead *ahead, float *o, size_t stride)
+{
+    float sums[VQL_BLOCK][VQL_LANES] = {{0.0f}};
+    float divisors[VQL_BLOCK];
+    vql_ahead_rest(ahead, 0);
+    totals(count, rows, fold->normalisers, divisors);
+    product(count, rows, fold->panel, sums[0], VQL_LANES);
+    finish(sums, divisors, fold->centre, o, stride);
+}
+
+static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
+                        const vql_ahead *ahead, float *o, size_t stride)
+{
+    float sums[VQL_BLOCK][VQL_LANES] = {{0.0f}};
+    float divisors[VQL_BLOCK];
+    vql_ahead_rest(ahead, 0);
+    totals_bf16(count, rows, fold->normalisers, divisors);
+    product_bf16(count, rows, fold->panel, sums[0], VQL_LANES);
+    finish(sums, divisors, fold->centre, o, stride);
+}
+
+void vql_portable_rectify(size_t count, float *x)
+{
+    for (size_t j = 0; j < count; j++)
+        x[j] = x[j] > 0.0f ? x[j] : 0.0f;
+}
+
+void vql_portable_compact(size_t count, const uint32_t *mask, const float *x, float *out)
+{
+    for (size_t word = 0; word < (count + 31) / 32; word++)
+        for (uint32_t bits = mask[word]; bits != 0; bits &= bits - 1)
+            *out++ = x[word * 32 + (size_t)__builtin_ctz(bits)];
+}
+
+void vql_portable_compact_bf16(size_t count, const uint32_t *mask, const uint16_t *x, uint16_t *out)
+{
+    for (size_t word = 0; word < (count + 31) / 32; word++)
+        for (uint32_t bits = mask[word]; bits != 0; bits &= bits - 1)
+            *out++ = x[word * 32 + (size_t)__builtin_ctz(bits)];
+}
+
+void vql_portable_narrow(size_t count, const float *x, uint16_t *out)
+{
+    for (size_t j = 0; j < count; j++)
+        out[j] = vql_bf16_from_float(x[j]);
+}
+
+void vql_portable_pack_bf16(size_t count, const float *rows, size_t stride, uint16_t *panel)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < VQL_LANES; j++)
+            panel[(i / 2 * VQL_LANES + j) * 2 + i % 2] = vql_bf16_from_float(rows[i * stride + j]);
+}
+
 const vql_kernels vql_kernels_scalar = {
     .name = "scalar",
     .axpy = axpy,
-    .dot = dot,
-    .attend = attend,
+    .combine = combine,
+    .spread = spread,
     .exponential = exponential,
+    .attend = attend,
+    .attend_bf16 = attend_bf16,
+    .product = product,
+    .product_bf16 = product_bf16,
+    .totals = totals,
+    .rectify = vql_portable_rectify,
+    .compact = vql_portable_compact,
+    .compact_bf16 = vql_portable_compact_bf16,
+    .narrow = vql_portable_narrow,
+    .pack_bf16 = vql_portable_pack_bf16,
 };

@@ -5,55 +5,55 @@
 #include <string.h>
 
 #include "allocation.h"
-#include "cache_data.h"
+#include "attention.h"
+#include "cache_view.h"
 #include "catalog_data.h"
+#include "head.h"
+#include "item_table.h"
 #include "kernels.h"
 #include "model_data.h"
 
-/*
- * What begin() folds. Head h's codewords: those of its group that have not decayed to nothing,
- * `occupied[h]` of them; both arrays have room for all K_h from head_start[h] on.
- */
+enum {
+    WINDOW = 1024,    /* candidates whose rows are looked up before they are scored */
+    SLOTS_AHEAD = 24, /* look-ups ahead of the one in hand whose slot is fetched */
+    IDS_AHEAD = 12,   /* and whose id is */
+    CHUNK = 64,       /* candidates that go through attention before they go through the head */
+};
+
 struct vql_scorer {
     vql_allocator allocator;
     const vql_catalog *catalog;
     const vql_kernels *kernels;
-    uint32_t *occupied; /* [H] */
-    float *rows;     /* [head_start[H], d + 1]: Σ_r w f S ‖ Σ_r w f n, the n of a head summing
-                           to between 1 and R */
-    uint16_t *codes; /* [head_start[H]] */
+    vql_cache_view *view; /* scratch of begin() */
+    vql_attention attention;
+    vql_head head;
 
-    /* Scratch of one candidate. */
-    float *weights;      /* [max K]: e^{ŝ} of a head's occupied codewords */
-    uint16_t *positions; /* [max K]: 0, 1, 2 …, where weights are not by code */
-    float *attended;     /* [d + 1] */
-    float *o;            /* [D] */
-    float *inputs;       /* [widest layer] */
-    float *outputs;      /* [widest layer] */
+    /* Scratch of candidates. */
+    uint32_t *rows;  /* [WINDOW] */
+    size_t o_stride; /* D and VQL_LANES more, in whole tiles */
+    float *o;        /* [CHUNK, o_stride] */
+    float *logits;   /* [VQL_BLOCK, T] */
 };
 
 /* A group's part of a cache while it is folded. */
 typedef struct group_fold {
-    const vql_cache *cache;
+    const vql_model *model;
+    const vql_cache_view *view;
     int64_t time_ms;
     uint32_t first, last;           /* the group's rows */
     double totals[VQL_MAX_KERNELS]; /* Σ_a n[r][a] */
 } group_fold;
 
-static uint32_t most_codewords(const vql_model *model)
+static void take_room(vql_scorer *scorer, const vql_catalog *catalog, vql_scratch *scratch)
 {
-    uint32_t most = 0;
-    for (uint32_t g = 0; g < model->shape.groups; g++)
-        most = model->codewords[g] > most ? model->codewords[g] : most;
-    return most;
-}
-
-static uint32_t widest_layer(const vql_model *model)
-{
-    uint32_t widest = 0;
-    for (uint32_t i = 0; i < model->layer_count; i++)
-        widest = model->layers[i].outputs > widest ? model->layers[i].outputs : widest;
-    return widest;
+    const vql_shape *shape = &catalog->model->shape;
+    scorer->o_stride = vql_round_up(shape->width + VQL_LANES, VQL_LANES);
+    vql_attention_take(&scorer->attention, catalog, scratch);
+    vql_head_take(&scorer->head, catalog, scratch);
+    scorer->rows = vql_scratch_take(scratch, WINDOW, sizeof *scorer->rows);
+    scorer->o = vql_scratch_take(scratch, CHUNK * scorer->o_stride, sizeof *scorer->o);
+    scorer->logits =
+        vql_scratch_take(scratch, VQL_BLOCK * (size_t)shape->tasks, sizeof *scorer->logits);
 }
 
 vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocator,
@@ -61,32 +61,26 @@ vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocat
 {
     if (allocator == NULL)
         allocator = vql_allocator_default();
-    const vql_shape *shape = &catalog->model->shape;
-    const size_t row_width = shape->head_width + 1;
-    const size_t codewords = catalog->head_start[shape->heads];
-    const size_t most = most_codewords(catalog->model);
-    const size_t widest = widest_layer(catalog->model);
-    const size_t floats = codewords * row_width + most + row_width + shape->width + 2 * widest;
-    const size_t bytes = sizeof(vql_scorer) + floats * sizeof(float) +
-                         shape->heads * sizeof(uint32_t) + (codewords + most) * sizeof(uint16_t);
+    vql_scorer made = {
+        .allocator = *allocator, .catalog = catalog, .kernels = vql_kernels_active()};
+    vql_scratch scratch = {0};
+    take_room(&made, catalog, &scratch);
+    const size_t room = scratch.used;
+    const size_t bytes = sizeof made + room + VQL_LINE;
     vql_scorer *scorer = allocator->allocate(allocator->context, bytes);
     if (scorer == NULL)
         return VQL_NO_MEMORY;
-    scorer->allocator = *allocator;
-    scorer->catalog = catalog;
-    scorer->kernels = vql_kernels_active();
-    scorer->rows = (float *)(scorer + 1);
-    scorer->weights = scorer->rows + codewords * row_width;
-    scorer->attended = scorer->weights + most;
-    scorer->o = scorer->attended + row_width;
-    scorer->inputs = scorer->o + shape->width;
-    scorer->outputs = scorer->inputs + widest;
-    scorer->occupied = (uint32_t *)(void *)(scorer->outputs + widest);
-    scorer->codes = (uint16_t *)(void *)(scorer->occupied + shape->heads);
-    scorer->positions = scorer->codes + codewords;
-    for (size_t i = 0; i < most; i++)
-        scorer->positions[i] = (uint16_t)i;
-    vql_scorer_begin(scorer, NULL, 0);
+    uint8_t *block = (uint8_t *)(scorer + 1);
+    block += VQL_LINE - (uintptr_t)block % VQL_LINE;
+    memset(block, 0, room);
+    if (vql_cache_view_new(catalog, allocator, &made.view) != VQL_OK) {
+        vql_release(allocator, scorer);
+        return VQL_NO_MEMORY;
+    }
+    scratch = (vql_scratch){.block = block};
+    take_room(&made, catalog, &scratch);
+    *scorer = made;
+    vql_attention_clear(&scorer->attention);
     *out = scorer;
     return VQL_OK;
 }
@@ -95,6 +89,7 @@ void vql_scorer_free(vql_scorer *scorer)
 {
     if (scorer != NULL) {
         const vql_allocator allocator = scorer->allocator;
+        vql_cache_view_free(scorer->view, &allocator);
         vql_release(&allocator, scorer);
     }
 }
@@ -106,13 +101,13 @@ void vql_scorer_free(vql_scorer *scorer)
  */
 static bool fold_coefficients(const group_fold *fold, uint32_t head, float *coefficients)
 {
-    const vql_model *model = fold->cache->catalog->model;
+    const vql_model *model = fold->model;
     const uint32_t kernels = model->shape.kernels;
     double logarithms[VQL_MAX_KERNELS];
     double most = -INFINITY;
     for (uint32_t r = 0; r < kernels; r++) {
         const double weight = (double)model->kernel_weight[head * kernels + r];
-        const double hours = vql_cache_hours(fold->time_ms, fold->cache->base_ms[r]);
+        const double hours = vql_cache_hours(fold->time_ms, fold->view->base_ms[r]);
         logarithms[r] = log(weight) - (double)model->decay[r] * hours;
         most = fmax(most, logarithms[r] + log(fold->totals[r]));
     }
@@ -129,44 +124,48 @@ static bool fold_coefficients(const group_fold *fold, uint32_t head, float *coef
 static void fold_head(vql_scorer *scorer, const group_fold *fold, uint32_t head)
 {
     const vql_shape *shape = &scorer->catalog->model->shape;
-    const vql_cache_rows *rows = &fold->cache->rows;
+    const vql_cache_view *view = fold->view;
+    vql_attention *attention = &scorer->attention;
+    uint32_t *mask = attention->heads[head].mask;
     const size_t head_width = shape->head_width;
     const size_t slice_width = shape->group_width + 1;
     const size_t offset = head * head_width % shape->group_width;
-    const size_t start = scorer->catalog->head_start[head];
     float coefficients[VQL_MAX_KERNELS];
     if (!fold_coefficients(fold, head, coefficients))
         return;
+    memset(mask, 0, (attention->heads[head].codewords + 31) / 32 * sizeof *mask);
     uint32_t occupied = 0;
     for (uint32_t i = fold->first; i < fold->last; i++) {
-        const float *sums = rows->sums + i * rows->width;
-        float *folded = scorer->rows + (start + occupied) * (head_width + 1);
-        memset(folded, 0, (head_width + 1) * sizeof *folded);
-        for (uint32_t r = 0; r < shape->kernels; r++) {
-            const float *slice = sums + r * slice_width;
-            scorer->kernels->axpy(head_width, coefficients[r], slice + offset, folded);
-            folded[head_width] += coefficients[r] * slice[slice_width - 1];
-        }
-        if (folded[head_width] >= FLT_MIN) {
-            scorer->codes[start + occupied] = (uint16_t)(rows->keys[i] & 0xffff);
-            occupied++;
-        }
+        const float *sums = vql_cache_row_sums(view, i);
+        float normaliser = 0.0f;
+        for (uint32_t r = 0; r < shape->kernels; r++)
+            normaliser += coefficients[r] * sums[(r + 1) * slice_width - 1];
+        if (normaliser < FLT_MIN)
+            continue;
+        const uint32_t code = view->keys[i] & 0xffff;
+        mask[code / 32] |= UINT32_C(1) << code % 32;
+        attention->fold_normalisers[occupied] = normaliser;
+        scorer->kernels->combine(head_width, shape->kernels, coefficients, sums + offset,
+                                 slice_width,
+                                 attention->fold_values + (size_t)occupied * attention->columns);
+        occupied++;
     }
-    scorer->occupied[head] = occupied;
+    vql_attention_set_head(attention, head, occupied);
 }
 
-static void fold_group(vql_scorer *scorer, const vql_cache *cache, int64_t time_ms, uint32_t group)
+static void fold_group(vql_scorer *scorer, int64_t time_ms, uint32_t group)
 {
     const vql_shape *shape = &scorer->catalog->model->shape;
     const size_t slice_width = shape->group_width + 1;
     group_fold fold = {
-        .cache = cache,
+        .model = scorer->catalog->model,
+        .view = scorer->view,
         .time_ms = time_ms,
-        .first = vql_cache_rows_find(&cache->rows, vql_cache_key(group, 0)),
-        .last = vql_cache_rows_find(&cache->rows, vql_cache_key(group + 1, 0)),
+        .first = vql_cache_view_find(scorer->view, vql_cache_key(group, 0)),
+        .last = vql_cache_view_find(scorer->view, vql_cache_key(group + 1, 0)),
     };
     for (uint32_t i = fold.first; i < fold.last; i++) {
-        const float *sums = cache->rows.sums + i * cache->rows.width;
+        const float *sums = vql_cache_row_sums(scorer->view, i);
         for (uint32_t r = 0; r < shape->kernels; r++)
             fold.totals[r] += (double)sums[(r + 1) * slice_width - 1];
     }
@@ -178,135 +177,130 @@ static void fold_group(vql_scorer *scorer, const vql_cache *cache, int64_t time_
 void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_ms)
 {
     const vql_shape *shape = &scorer->catalog->model->shape;
-    memset(scorer->occupied, 0, shape->heads * sizeof *scorer->occupied);
+    vql_attention_clear(&scorer->attention);
     if (cache == NULL)
         return;
-    time_ms = time_ms > cache->reference_ms ? time_ms : cache->reference_ms;
+    vql_cache_view_load(scorer->view, cache);
+    const int64_t reference_ms = vql_cache_reference_ms(cache);
+    time_ms = time_ms > reference_ms ? time_ms : reference_ms;
     for (uint32_t g = 0; g < shape->groups; g++)
-        fold_group(scorer, cache, time_ms, g);
+        fold_group(scorer, time_ms, g);
 }
 
 /*
- * Writes e^{ŝ} of a head's occupied codewords to scorer->weights, by position, the largest ŝ of
- * them subtracted.
+ * Looks up the rows of at most WINDOW candidates; the last one's is repeated up to a whole block.
+ * Returns how many are unknown.
  */
-static void occupied_weights(vql_scorer *scorer, uint32_t row, uint32_t head)
-{
-    const vql_model *model = scorer->catalog->model;
-    const vql_shape *shape = &model->shape;
-    const size_t head_width = shape->head_width;
-    const size_t first = head * head_width;
-    const float *query = vql_catalog_query(scorer->catalog, row) + first;
-    const float *codebook =
-        model->codebooks[first / shape->group_width] + first % shape->group_width;
-    const uint16_t *codes = scorer->codes + scorer->catalog->head_start[head];
-    const float scale = 1.0f / sqrtf((float)head_width);
-    const uint32_t occupied = scorer->occupied[head];
-    float most = -INFINITY;
-    for (uint32_t i = 0; i < occupied; i++) {
-        const float *codeword = codebook + (size_t)codes[i] * shape->group_width;
-        scorer->weights[i] = scorer->kernels->dot(head_width, query, codeword) * scale;
-        most = fmaxf(most, scorer->weights[i]);
-    }
-    for (uint32_t i = 0; i < occupied; i++)
-        scorer->weights[i] -= most;
-    scorer->kernels->exponential(occupied, scorer->weights);
-}
-
-/*
- * o_h of a row (§6): d floats. With a table the largest ŝ subtracted is that of all codewords; the
- * catalog has a table only where that costs no digits.
- */
-static void attend_head(vql_scorer *scorer, uint32_t row, uint32_t head, float *o)
+static size_t find_rows(vql_scorer *scorer, const uint64_t *item_ids, size_t count)
 {
     const vql_catalog *catalog = scorer->catalog;
-    const uint32_t *head_start = catalog->head_start;
-    const size_t head_width = catalog->model->shape.head_width;
-    const size_t start = head_start[head];
-    const float *rows = scorer->rows + start * (head_width + 1);
-    float *attended = scorer->attended;
-    const float *weights = scorer->weights;
-    const uint16_t *codes = scorer->positions;
-    if (catalog->weights != NULL) {
-        weights = catalog->weights + (size_t)row * head_start[catalog->model->shape.heads] + start;
-        codes = scorer->codes + start;
-    } else {
-        occupied_weights(scorer, row, head);
+    size_t unknown = 0;
+    for (size_t n = 0; n < count; n++) {
+        if (n + SLOTS_AHEAD < count)
+            vql_item_table_fetch_slot(catalog->slots, catalog->slot_mask,
+                                      item_ids[n + SLOTS_AHEAD]);
+        if (n + IDS_AHEAD < count)
+            vql_item_table_fetch_id(catalog->slots, catalog->slot_mask, catalog->model->item_ids,
+                                    item_ids[n + IDS_AHEAD]);
+        scorer->rows[n] = vql_catalog_row(catalog, item_ids[n]);
+        unknown += scorer->rows[n] == 0;
     }
-    scorer->kernels->attend(scorer->occupied[head], head_width + 1, weights, codes, rows, attended);
-    const float normaliser = attended[head_width];
-    for (size_t j = 0; j < head_width; j++)
-        o[j] = normaliser > 0.0f ? attended[j] / normaliser : 0.0f;
+    for (size_t n = count; n % VQL_BLOCK != 0; n++)
+        scorer->rows[n] = scorer->rows[count - 1];
+    return unknown;
 }
 
-static void attend_row(vql_scorer *scorer, uint32_t row, float *o)
+static size_t smaller(size_t a, size_t b)
 {
-    const vql_shape *shape = &scorer->catalog->model->shape;
-    for (uint32_t h = 0; h < shape->heads; h++)
-        attend_head(scorer, row, h, o + (size_t)h * shape->head_width);
+    return a < b ? a : b;
 }
 
-static void relu(size_t count, float *x)
+/* o of the chunk of candidates that begins at `first` of `count` in the window. */
+static void attend_chunk(vql_scorer *scorer, size_t first, size_t count)
 {
-    for (size_t j = 0; j < count; j++)
-        x[j] = x[j] > 0.0f ? x[j] : 0.0f;
-}
-
-/* The head (§7) of a row and scorer->o: T logits. */
-static void head_logits(vql_scorer *scorer, uint32_t row, float *logits)
-{
-    const vql_catalog *catalog = scorer->catalog;
-    const vql_model *model = catalog->model;
-    const size_t hidden = catalog->hidden;
-    float *inputs = scorer->inputs;
-    float *outputs = scorer->outputs;
-    memcpy(outputs, catalog->head_item + row * hidden, hidden * sizeof *outputs);
-    for (size_t j = 0; j < model->shape.width; j++)
-        scorer->kernels->axpy(hidden, scorer->o[j], catalog->head_output + j * hidden, outputs);
-    for (uint32_t l = 1; l < model->layer_count; l++) {
-        const vql_layer *layer = &model->layers[l];
-        float *spare = inputs;
-        inputs = outputs;
-        outputs = spare;
-        relu(layer->inputs, inputs);
-        for (size_t k = 0; k < layer->outputs; k++) {
-            outputs[k] = layer->bias[k] + scorer->kernels->dot(layer->inputs, inputs,
-                                                               layer->weight + k * layer->inputs);
-        }
+    const size_t end = smaller(count, first + CHUNK);
+    for (size_t n = first; n < end; n += VQL_BLOCK) {
+        const uint32_t *rows = scorer->rows + n;
+        const uint32_t *next = n + VQL_BLOCK < count ? rows + VQL_BLOCK : NULL;
+        vql_attention_block(&scorer->attention, rows, next,
+                            scorer->o + (n - first) * scorer->o_stride, scorer->o_stride);
     }
-    memcpy(logits, outputs, model->shape.tasks * sizeof *logits);
+}
+
+/* Fetches what the head will read of a chunk, while attention computes. */
+static void fetch_chunk(vql_scorer *scorer, size_t first, size_t count)
+{
+    const size_t end = smaller(count, first + CHUNK);
+    for (size_t n = first; n < end; n += VQL_BLOCK)
+        vql_head_fetch(&scorer->head, scorer->rows + n);
+}
+
+/* Logits of the chunk whose o is there. */
+static void apply_head(vql_scorer *scorer, size_t first, size_t count, float *logits)
+{
+    const size_t tasks = scorer->catalog->model->shape.tasks;
+    const size_t end = smaller(count, first + CHUNK);
+    for (size_t n = first; n < end; n += VQL_BLOCK) {
+        vql_head_block(&scorer->head, scorer->rows + n, scorer->o + (n - first) * scorer->o_stride,
+                       scorer->o_stride, scorer->logits);
+        memcpy(logits + n * tasks, scorer->logits,
+               smaller(end - n, VQL_BLOCK) * tasks * sizeof *logits);
+    }
 }
 
 size_t vql_scorer_logits(vql_scorer *scorer, const uint64_t *item_ids, size_t count, float *logits)
 {
     const size_t tasks = scorer->catalog->model->shape.tasks;
     size_t unknown = 0;
-    for (size_t n = 0; n < count; n++) {
-        const uint32_t row = vql_catalog_row(scorer->catalog, item_ids[n]);
-        unknown += row == 0;
-        attend_row(scorer, row, scorer->o);
-        head_logits(scorer, row, logits + n * tasks);
+    for (size_t done = 0; done < count; done += WINDOW) {
+        const size_t window = smaller(count - done, WINDOW);
+        unknown += find_rows(scorer, item_ids + done, window);
+        for (size_t first = 0; first < window; first += CHUNK) {
+            fetch_chunk(scorer, first, window);
+            attend_chunk(scorer, first, window);
+            apply_head(scorer, first, window, logits + done * tasks);
+        }
     }
     return unknown;
 }
 
-/* 1 / (1 + e^{-x}) without an e that overflows. */
-static float sigmoid(float x)
+/* x = 1 / (1 + e^{-x}) without an e that overflows. */
+static void sigmoid(const vql_kernels *kernels, size_t count, float *x)
 {
-    const float e = expf(-fabsf(x));
-    return (x >= 0.0f ? 1.0f : e) / (1.0f + e);
+    float powers[VQL_LANES];
+    for (size_t first = 0; first < count; first += VQL_LANES, x += VQL_LANES) {
+        const size_t lanes = smaller(count - first, VQL_LANES);
+        for (size_t j = 0; j < lanes; j++)
+            powers[j] = -fabsf(x[j]);
+        kernels->exponential(lanes, powers);
+        for (size_t j = 0; j < lanes; j++)
+            x[j] = (x[j] >= 0.0f ? 1.0f : powers[j]) / (1.0f + powers[j]);
+    }
 }
 
 size_t vql_scorer_run(vql_scorer *scorer, const uint64_t *item_ids, size_t count, float *scores)
 {
     const size_t unknown = vql_scorer_logits(scorer, item_ids, count, scores);
-    const size_t numbers = count * scorer->catalog->model->shape.tasks;
-    for (size_t i = 0; i < numbers; i++)
-        scores[i] = sigmoid(scores[i]);
+    sigmoid(scorer->kernels, count * scorer->catalog->model->shape.tasks, scores);
     return unknown;
+}
+
+void vql_scorer_attentions(vql_scorer *scorer, const uint64_t *item_ids, size_t count, float *o)
+{
+    const size_t width = scorer->catalog->model->shape.width;
+    for (size_t done = 0; done < count; done += WINDOW) {
+        const size_t window = smaller(count - done, WINDOW);
+        (void)find_rows(scorer, item_ids + done, window);
+        for (size_t first = 0; first < window; first += CHUNK) {
+            attend_chunk(scorer, first, window);
+            for (size_t n = first; n < smaller(window, first + CHUNK); n++)
+                memcpy(o + (done + n) * width, scorer->o + (n - first) * scorer->o_stride,
+                       width * sizeof *o);
+        }
+    }
 }
 
 void vql_scorer_attention(vql_scorer *scorer, uint64_t item_id, float *o)
 {
-    attend_row(scorer, vql_catalog_row(scorer->catalog, item_id), o);
+    vql_scorer_attentions(scorer, &item_id, 1, o);
 }

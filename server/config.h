@@ -18,6 +18,7 @@
 #include "log.h"
 
 typedef enum config_store { CONFIG_STORE_MEMORY } config_store;
+typedef enum config_scoring { CONFIG_SCORING_F32, CONFIG_SCORING_BF16 } config_scoring;
 typedef enum config_durability { CONFIG_DURABILITY_MEMORY } config_durability;
 
 /* Every value lies in the range that the table gives it. Strings are the configuration's own. */
@@ -40,8 +41,11 @@ typedef struct config {
     uint64_t max_message_bytes; /* of one request; fits uint32_t */
     uint64_t max_future_ms; /* how far an event may lie ahead of the server's clock; fits int64_t */
     uint64_t memory;        /* bytes of users' caches; 0: no limit; fits size_t */
-    uint64_t table_bytes;   /* the most that the catalog's table may take; fits size_t */
-    uint64_t drain_ms;      /* how long a stop waits for open calls */
+    uint32_t kernel;        /* config_kernel names it */
+    uint32_t cache_format;  /* a vql_cache_format */
+    uint32_t scoring_format; /* a config_scoring */
+    uint64_t table_bytes;    /* the most that the catalog's table may take; fits size_t */
+    uint64_t drain_ms;       /* how long a stop waits for open calls */
 } config;
 
 typedef enum config_outcome {
@@ -69,6 +73,9 @@ config_outcome config_load(config *out, int argc, char *const *argv, char *const
 
 /* Frees the strings, and leaves them NULL. */
 void config_free(config *c);
+
+/* The level of kernels that was asked for; NULL: the best there is. A static string. */
+const char *config_kernel(const config *c);
 
 /* Writes the usage text: every option with its variable, default, range and help. */
 void config_print_help(FILE *out);

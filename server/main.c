@@ -8,6 +8,7 @@
 #include "log.h"
 #include "registry.h"
 #include "server.h"
+#include "vql/kernels.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -18,15 +19,23 @@ static int run(const config *c)
     log_set_level((log_level)c->log_level);
     registry models = {0};
     vql_error error = {0};
-    if (registry_load(&models, c->model, (size_t)c->table_bytes, &error) != VQL_OK) {
+    if (vql_kernels_select(config_kernel(c), &error) != VQL_OK) {
+        log_error("cannot use the kernels", log_str("error", error.text));
+        return EXIT_FAILURE;
+    }
+    const vql_catalog_options options = {
+        .table_bytes = (size_t)c->table_bytes,
+        .format = c->scoring_format == CONFIG_SCORING_BF16 ? VQL_SCORING_BF16 : VQL_SCORING_F32,
+    };
+    if (registry_load(&models, c->model, &options, &error) != VQL_OK) {
         log_error("cannot load the model", log_str("code", vql_code_name(error.code)),
                   log_str("error", error.text));
         return EXIT_FAILURE;
     }
     const vql_shape *shape = vql_model_shape(models.model);
     log_info("model loaded", log_str("model", registry_name(&models)),
-             log_u64("items", shape->items), log_u64("tasks", shape->tasks),
-             log_u64("event_types", shape->event_types),
+             log_u64("items", shape->items), log_str("kernels", vql_kernels_name()),
+             log_u64("tasks", shape->tasks), log_u64("event_types", shape->event_types),
              log_u64("bytes", vql_model_bytes(models.model) + vql_catalog_bytes(models.catalog)));
     const bool ok = c->check || server_run(c, &models);
     registry_unload(&models);

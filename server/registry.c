@@ -54,7 +54,8 @@ close_file:
     return code;
 }
 
-vql_code registry_load(registry *r, const char *path, size_t table_bytes, vql_error *error)
+vql_code registry_load(registry *r, const char *path, const vql_catalog_options *options,
+                       vql_error *error)
 {
     void *bytes = NULL;
     size_t size = 0;
@@ -66,7 +67,7 @@ vql_code registry_load(registry *r, const char *path, size_t table_bytes, vql_er
     vql_error cause = {0};
     code = vql_model_parse(bytes, size, NULL, &loaded.model, &cause);
     if (code == VQL_OK)
-        code = vql_catalog_build(loaded.model, table_bytes, NULL, &loaded.catalog, &cause);
+        code = vql_catalog_create(loaded.model, options, &loaded.catalog, &cause);
     free(bytes);
     if (code != VQL_OK) {
         registry_unload(&loaded);

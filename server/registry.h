@@ -17,10 +17,11 @@ typedef struct registry {
 } registry;
 
 /*
- * Reads a model file and builds its catalog, whose table may take table_bytes. On failure *r is
+ * Reads a model file and builds its catalog with the options. On failure *r is
  * untouched and *error names the file and what is wrong with it.
  */
-vql_code registry_load(registry *r, const char *path, size_t table_bytes, vql_error *error);
+vql_code registry_load(registry *r, const char *path, const vql_catalog_options *options,
+                       vql_error *error);
 
 /* Frees what registry_load made. */
 void registry_unload(registry *r);

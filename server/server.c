@@ -131,7 +131,11 @@ static shard *make_shard(const server *s, uint32_t count)
     store *st = store_memory_open();
     if (!st)
         return NULL;
-    shard *made = shard_new(s->models, st, (size_t)(s->config->memory / count));
+    const shard_options options = {
+        .budget_bytes = (size_t)(s->config->memory / count),
+        .cache_format = (vql_cache_format)s->config->cache_format,
+    };
+    shard *made = shard_new(s->models, st, &options);
     if (!made)
         store_close(st);
     return made;

@@ -11,6 +11,7 @@
 struct shard {
     const registry *models;
     store *store;
+    vql_cache_format cache_format;
     vql_scorer *scorer;
     residents *residents; /* caches; one that is missing is made from the store */
     job *first, **last;
@@ -21,7 +22,7 @@ struct shard {
     size_t cache_event_capacity;
 };
 
-shard *shard_new(const registry *models, store *st, size_t budget_bytes)
+shard *shard_new(const registry *models, store *st, const shard_options *options)
 {
     shard *s = calloc(1, sizeof *s);
     if (!s)
@@ -33,7 +34,8 @@ shard *shard_new(const registry *models, store *st, size_t budget_bytes)
     s->rebuild_events = calloc(LIMIT_REBUILD_CHUNK, sizeof *s->rebuild_events);
     if (!s->rebuild_events)
         goto free_scorer;
-    s->residents = residents_new(budget_bytes);
+    s->cache_format = options->cache_format;
+    s->residents = residents_new(options->budget_bytes);
     if (!s->residents)
         goto free_events;
     s->store = st;
@@ -119,7 +121,8 @@ static vql_cache *make_cache(shard *s, uint64_t user_id)
 {
     vql_cache *cache;
     const vql_allocator *allocator = residents_allocator(s->residents);
-    if (vql_cache_new(s->models->catalog, allocator, &cache) != VQL_OK)
+    const vql_cache_options options = {.format = s->cache_format, .seed = user_id};
+    if (vql_cache_new_with(s->models->catalog, &options, allocator, &cache) != VQL_OK)
         return NULL;
     if (!replay(s, user_id, cache) || !residents_put(s->residents, user_id, cache)) {
         vql_cache_free(cache);

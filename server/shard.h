@@ -17,14 +17,20 @@
 #include "job.h"
 #include "registry.h"
 #include "store.h"
+#include "vql/cache.h"
 
 typedef struct shard shard;
 
+typedef struct shard_options {
+    size_t budget_bytes; /* what users' caches may take; 0: no limit */
+    vql_cache_format cache_format;
+} shard_options;
+
 /*
- * models must outlive the shard; the store becomes the shard's. budget_bytes: what users' caches
- * may take; 0: no limit. NULL: no memory, and the store is the caller's still.
+ * models must outlive the shard; the store becomes the shard's. NULL: no memory, and the store is
+ * the caller's still.
  */
-shard *shard_new(const registry *models, store *s, size_t budget_bytes);
+shard *shard_new(const registry *models, store *s, const shard_options *options);
 
 /* Frees the shard and its store. No job may wait in it. */
 void shard_free(shard *s);

@@ -12,10 +12,16 @@
 
 #include "catalog_fixture.h"
 #include "check_main.h"
+#include "vql/kernels.h"
 
 /* Largest differences allowed: of a score, and of an attention output relative to its largest o. */
 static const double SCORE_TOLERANCE = 1e-5;
 static const double ATTENTION_TOLERANCE = 1e-4;
+/* The same of a cache in the default format. */
+static const double DEFAULT_SCORE_TOLERANCE = 1e-3;
+/* The same in bfloat16, whose weights are known to 2^-9. */
+static const double NARROW_SCORE_TOLERANCE = 4e-3;
+static const double NARROW_ATTENTION_TOLERANCE = 1e-2;
 /* The reference is float64: what is left is that the answers end at the ninth decimal. */
 static const double REFERENCE_SCORE_TOLERANCE = 1e-8;
 static const double REFERENCE_ATTENTION_TOLERANCE = 1e-7;
@@ -187,7 +193,8 @@ static void check_reference_request(const catalog_fixture *fixture, const json_t
 }
 
 /* Every request of a model, by the scorer, or by the reference where there is none. */
-static differences check_requests(int model, const catalog_fixture *fixture, vql_scorer *scorer)
+static differences check_requests(int model, const catalog_fixture *fixture, vql_scorer *scorer,
+                                  vql_cache_format format)
 {
     differences found = {0};
     char *lines = read_lines(MODELS[model].answers);
@@ -200,7 +207,7 @@ static differences check_requests(int model, const catalog_fixture *fixture, vql
         const json_t *history = json_object_get(request, "events");
         vql_cache_event *events = read_events(fixture->catalog, history);
         if (scorer != NULL) {
-            vql_cache *cache = cache_of(fixture, events, json_array_size(history));
+            vql_cache *cache = cache_in(fixture, format, events, json_array_size(history));
             vql_scorer_begin(scorer, cache, json_integer_value(json_object_get(request, "at")));
             vql_cache_free(cache);
             check_scorer_request(scorer, fixture->shape, request, &found);
@@ -221,7 +228,7 @@ static void check_scorer(int model, size_t table_bytes, const char *how)
 {
     catalog_fixture fixture = fixture_from_file(MODELS[model].model, table_bytes);
     vql_scorer *scorer = scorer_of(&fixture);
-    const differences found = check_requests(model, &fixture, scorer);
+    const differences found = check_requests(model, &fixture, scorer, VQL_CACHE_FP32);
     report(model, how, &found);
     ck_assert_double_le(found.score, SCORE_TOLERANCE);
     ck_assert_double_le(found.attention, ATTENTION_TOLERANCE);
@@ -241,10 +248,48 @@ START_TEST(test_scorer_without_table)
 }
 END_TEST
 
+START_TEST(test_default_format)
+{
+    catalog_fixture fixture = fixture_from_file(MODELS[_i].model, ANY_TABLE);
+    vql_scorer *scorer = scorer_of(&fixture);
+    const differences found = check_requests(_i, &fixture, scorer, VQL_CACHE_INT8);
+    report(_i, "scorer, default format", &found);
+    ck_assert_double_le(found.score, DEFAULT_SCORE_TOLERANCE);
+    vql_scorer_free(scorer);
+    fixture_free(&fixture);
+}
+END_TEST
+
+/* At every level of kernels, with a table of some of the items. */
+START_TEST(test_scorer_in_bfloat16)
+{
+    const char *level;
+    for (size_t i = 0; (level = vql_kernels_supported(i)) != NULL; i++) {
+        ck_assert_int_eq(vql_kernels_select(level, NULL), VQL_OK);
+        catalog_fixture fixture = fixture_from_file(MODELS[_i].model, ANY_TABLE);
+        const vql_catalog_options options = {
+            .table_bytes = vql_catalog_bytes(fixture.catalog) / 5,
+            .format = VQL_SCORING_BF16,
+        };
+        vql_catalog_free(fixture.catalog);
+        ck_assert_int_eq(vql_catalog_create(fixture.model, &options, &fixture.catalog, NULL),
+                         VQL_OK);
+        vql_scorer *scorer = scorer_of(&fixture);
+        const differences found = check_requests(_i, &fixture, scorer, VQL_CACHE_FP32);
+        report(_i, level, &found);
+        ck_assert_double_le(found.score, NARROW_SCORE_TOLERANCE);
+        ck_assert_double_le(found.attention, NARROW_ATTENTION_TOLERANCE);
+        vql_scorer_free(scorer);
+        fixture_free(&fixture);
+    }
+    ck_assert_int_eq(vql_kernels_select(NULL, NULL), VQL_OK);
+}
+END_TEST
+
 START_TEST(test_reference)
 {
     catalog_fixture fixture = fixture_from_file(MODELS[_i].model, NO_TABLE);
-    const differences found = check_requests(_i, &fixture, NULL);
+    const differences found = check_requests(_i, &fixture, NULL, VQL_CACHE_FP32);
     report(_i, "reference", &found);
     ck_assert_double_le(found.score, REFERENCE_SCORE_TOLERANCE);
     ck_assert_double_le(found.attention, REFERENCE_ATTENTION_TOLERANCE);
@@ -259,6 +304,8 @@ int main(void)
     tcase_set_timeout(tcase, 600);
     tcase_add_loop_test(tcase, test_scorer_with_table, 0, MODEL_COUNT);
     tcase_add_loop_test(tcase, test_scorer_without_table, 0, MODEL_COUNT);
+    tcase_add_loop_test(tcase, test_default_format, 0, MODEL_COUNT);
+    tcase_add_loop_test(tcase, test_scorer_in_bfloat16, 0, MODEL_COUNT);
     tcase_add_loop_test(tcase, test_reference, 0, MODEL_COUNT);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

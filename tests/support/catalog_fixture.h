@@ -111,14 +111,22 @@ static inline void shuffle(vql_cache_event *events, size_t count, random_stream 
     }
 }
 
-/* A new cache of the events. */
+/* A new cache of the events, in a format. */
+static inline vql_cache *cache_in(const catalog_fixture *fixture, vql_cache_format format,
+                                  const vql_cache_event *events, size_t count)
+{
+    const vql_cache_options options = {format, 1};
+    vql_cache *cache;
+    ck_assert_int_eq(vql_cache_new_with(fixture->catalog, &options, NULL, &cache), VQL_OK);
+    ck_assert_int_eq(vql_cache_append(cache, events, count), VQL_OK);
+    return cache;
+}
+
+/* The same in float32, which the oracles' tolerances are for. */
 static inline vql_cache *cache_of(const catalog_fixture *fixture, const vql_cache_event *events,
                                   size_t count)
 {
-    vql_cache *cache;
-    ck_assert_int_eq(vql_cache_new(fixture->catalog, NULL, &cache), VQL_OK);
-    ck_assert_int_eq(vql_cache_append(cache, events, count), VQL_OK);
-    return cache;
+    return cache_in(fixture, VQL_CACHE_FP32, events, count);
 }
 
 static inline vql_scorer *scorer_of(const catalog_fixture *fixture)

@@ -14,7 +14,8 @@ static registry models;
 static void load_model(const char *path)
 {
     vql_error error;
-    ck_assert_msg(registry_load(&models, path, 0, &error) == VQL_OK, "%s", error.text);
+    const vql_catalog_options options = {0};
+    ck_assert_msg(registry_load(&models, path, &options, &error) == VQL_OK, "%s", error.text);
 }
 
 /* examples/retail: one task, one event type. */

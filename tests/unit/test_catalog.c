@@ -248,7 +248,7 @@ static void expect_codes(const fixture *f)
     }
 }
 
-/* W_1's parts: for x_i with the bias, and for o, transposed. */
+/* W_1's parts: for x_i with the bias, and for o, in tiles. */
 static void expect_head(const fixture *f)
 {
     const float *weight = model_writer_floats(f->writer, "head.0.weight");
@@ -266,11 +266,14 @@ static void expect_head(const fixture *f)
                          wanted[i] + (double)bias[i], float_tolerance, "head", row);
         }
     }
+    const vql_panel *panel = &f->catalog->panels[0];
+    ck_assert_uint_eq(panel->format, VQL_SCORING_F32);
     for (uint32_t j = 0; j < f->width; j++) {
         for (uint32_t i = 0; i < hidden; i++) {
             const float wanted = weight[i * columns + f->x_width + j];
-            if (f->catalog->head_output[j * hidden + i] != wanted)
-                ck_abort_msg("head_output [%u, %u]", j, i);
+            const size_t at = ((size_t)i / VQL_LANES * panel->inputs + j) * VQL_LANES;
+            if (((const float *)panel->tiles)[at + i % VQL_LANES] != wanted)
+                ck_abort_msg("panel of W_1 [%u, %u]", j, i);
         }
     }
 }
@@ -282,7 +285,7 @@ static void expect_weights(const fixture *f)
     const uint32_t heads_per_group = f->spec.heads / f->spec.groups;
     const uint32_t *start = f->catalog->head_start;
     ck_assert_uint_eq(start[0], 0);
-    ck_assert_ptr_nonnull(f->catalog->weights);
+    ck_assert_uint_eq(vql_catalog_table_items(f->catalog), f->spec.items);
     for (uint32_t row = 0; row < f->spec.items; row++) {
         double query[MOST] = {0};
         direct_query(f, row, query);
@@ -302,8 +305,9 @@ static void expect_weights(const fixture *f)
                 }
                 most = fmax(most, logits[a]);
             }
-            const float *found =
-                f->catalog->weights + (size_t)row * start[f->spec.heads] + start[h];
+            const vql_weight_table *table = &f->catalog->table;
+            const float *found = (const float *)(const void *)(vql_weight_table_row(table, row) +
+                                                               table->head_offsets[h]);
             for (uint32_t a = 0; a < count; a++) {
                 const double wanted = exp(logits[a] - most);
                 expect_close((double)found[a] / wanted, 1.0, weight_tolerance, "weight", row);
@@ -396,46 +400,6 @@ START_TEST(test_keys_as_codewords)
 }
 END_TEST
 
-/* ---- the table's budget ---- */
-
-START_TEST(test_table_budget)
-{
-    const model_spec spec = model_spec_default(11);
-    const size_t table = 23 * (2 * 7 + 2 * 5) * sizeof(float);
-    fixture f = fixture_make(&spec);
-    fixture_build(&f, table);
-    ck_assert_ptr_nonnull(f.catalog->weights);
-    const size_t with = vql_catalog_bytes(f.catalog);
-    vql_catalog_free(f.catalog);
-    vql_model_free(f.model);
-    fixture_build(&f, table - 1);
-    ck_assert_ptr_null(f.catalog->weights);
-    ck_assert_uint_eq(f.catalog->head_start[4], 24);
-    ck_assert_uint_eq(with - vql_catalog_bytes(f.catalog), table);
-    fixture_free(&f);
-}
-END_TEST
-
-/* Where some e^{ŝ - max} would be lost in a float, there is no table; the rest stays. */
-START_TEST(test_table_of_far_logits)
-{
-    const model_spec spec = model_spec_default(12);
-    fixture f = fixture_make(&spec);
-    fixture_build(&f, 0);
-    const size_t without = vql_catalog_bytes(f.catalog);
-    vql_catalog_free(f.catalog);
-    vql_model_free(f.model);
-    for (uint32_t j = 0; j < 6; j++)
-        model_writer_floats(f.writer, "codebook.1")[3 * 6 + j] *= 60.0F;
-    fixture_build(&f, SIZE_MAX);
-    ck_assert_ptr_null(f.catalog->weights);
-    ck_assert_uint_eq(vql_catalog_bytes(f.catalog), without);
-    expect_queries(&f);
-    expect_codes(&f);
-    fixture_free(&f);
-}
-END_TEST
-
 /* ---- failures ---- */
 
 static void expect_refusal(fixture *f, const char *text)
@@ -483,7 +447,7 @@ START_TEST(test_largest_parameters)
             weight[j] = weight[j] < 0.0F ? -FLT_MAX : FLT_MAX;
     }
     fixture_build(&f, SIZE_MAX);
-    ck_assert_ptr_null(f.catalog->weights);
+    ck_assert_uint_eq(vql_catalog_table_items(f.catalog), 0);
     expect_queries(&f);
     for (uint32_t row = 0; row < spec.items; row++)
         ck_assert_uint_lt(vql_catalog_codes(f.catalog, row, 2)[0], 7);
@@ -528,17 +492,23 @@ static void expect_trained(const char *path)
     free(bytes);
     vql_catalog *catalog = NULL;
     ck_assert_int_eq(vql_catalog_build(model, SIZE_MAX, NULL, &catalog, NULL), VQL_OK);
-    ck_assert_ptr_nonnull(catalog->weights);
     const vql_shape *shape = vql_model_shape(model);
+    ck_assert_uint_eq(vql_catalog_table_items(catalog), shape->items);
     for (uint32_t row = 1; row < shape->items; row++)
         if (vql_catalog_row(catalog, model->item_ids[row]) != row)
             ck_abort_msg("row %u", row);
     for (size_t i = 0; i < (size_t)shape->items * shape->event_types * shape->groups; i++)
         if (catalog->codes[i] >= model->codewords[i % shape->groups])
             ck_abort_msg("code %zu", i);
-    for (size_t i = 0; i < (size_t)shape->items * catalog->head_start[shape->heads]; i++)
-        if (!(catalog->weights[i] > 4e-18F && catalog->weights[i] <= 1.0F))
-            ck_abort_msg("weight %zu is %g", i, (double)catalog->weights[i]);
+    for (uint32_t i = 0; i < shape->items * shape->heads; i++) {
+        const uint32_t head = i % shape->heads;
+        const uint8_t *row = vql_weight_table_row(&catalog->table, i / shape->heads);
+        const float *weights =
+            (const float *)(const void *)(row + catalog->table.head_offsets[head]);
+        for (uint32_t a = 0; a < catalog->head_start[head + 1] - catalog->head_start[head]; a++)
+            if (!(weights[a] > 4e-18F && weights[a] <= 1.0F))
+                ck_abort_msg("head %u of row %u: %g", head, i / shape->heads, (double)weights[a]);
+    }
     vql_catalog_free(catalog);
     vql_model_free(model);
 }
@@ -562,8 +532,6 @@ int main(void)
     tcase_add_test(tcase, test_unequal_codebooks);
     tcase_add_test(tcase, test_ties);
     tcase_add_test(tcase, test_keys_as_codewords);
-    tcase_add_test(tcase, test_table_budget);
-    tcase_add_test(tcase, test_table_of_far_logits);
     tcase_add_test(tcase, test_overflow);
     tcase_add_test(tcase, test_largest_parameters);
     tcase_add_test(tcase, test_no_memory);

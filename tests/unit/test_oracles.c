@@ -175,6 +175,57 @@ START_TEST(test_long_history)
 }
 END_TEST
 
+/* Relative errors of rows of fewer bits, after so many events in so few codewords. */
+static const double FORMAT_TOLERANCE[VQL_CACHE_FORMATS] = {
+    [VQL_CACHE_FP32] = 1e-5,
+    [VQL_CACHE_BF16] = 0.05,
+    [VQL_CACHE_INT16] = 0.002,
+    [VQL_CACHE_INT8] = 0.05,
+};
+
+/*
+ * 1,000,000 events, 40 at a time: in the end, addends of a small part of a step of the sums.
+ * Rounded to nearest they would be lost, and the error of 8 bits above 0.2.
+ */
+START_TEST(test_a_million_appends)
+{
+    enum { EVENTS = 1000000, ITEMS = 300, AT_ONCE = 40 };
+    const vql_cache_format format = (vql_cache_format)_i;
+    random_stream random = {77};
+    model_spec spec = long_spec(77);
+    spec.items = ITEMS;
+    catalog_fixture fixture = fixture_from_spec(&spec, ANY_TABLE);
+    vql_cache_event *events = random_history(&fixture, &random, EVENTS, START_MS, 1000 * DAY_MS);
+    vql_cache *cache = cache_in(&fixture, format, events, 0);
+    vql_cache *exact = cache_of(&fixture, events, 0);
+    for (size_t done = 0; done < EVENTS; done += AT_ONCE)
+        ck_assert_int_eq(vql_cache_append(cache, events + done, AT_ONCE), VQL_OK);
+    ck_assert_int_eq(vql_cache_append(exact, events, EVENTS), VQL_OK);
+    ck_assert_int_eq(vql_cache_form_of(cache), VQL_FORM_ROWS);
+    const history of = history_of(&fixture, events, 1000);
+    vql_scorer *scorer = scorer_of(&fixture);
+    const int64_t time_ms = vql_cache_reference_ms(cache);
+    double error = 0.0;
+    for (uint32_t row = 0; row < 20; row++) {
+        double o[VQL_MAX_WIDTH];
+        double expected[VQL_MAX_WIDTH];
+        vql_scorer_begin(scorer, cache, time_ms);
+        scorer_attention(&fixture, scorer, row, o);
+        vql_scorer_begin(scorer, exact, time_ms);
+        scorer_attention(&fixture, scorer, row, expected);
+        for (uint32_t j = 0; j < fixture.shape->width; j++)
+            error = fmax(error, fabs(o[j] - expected[j]) / of.largest[j / 3]);
+    }
+    printf("%d appends, format %d: error %.2g of the largest value\n", EVENTS, _i, error);
+    ck_assert_double_le(error, FORMAT_TOLERANCE[format]);
+    vql_scorer_free(scorer);
+    vql_cache_free(exact);
+    vql_cache_free(cache);
+    free(events);
+    fixture_free(&fixture);
+}
+END_TEST
+
 START_TEST(test_long_history_of_one_codeword)
 {
     model_spec spec = long_spec(4 + (uint64_t)_i);
@@ -474,6 +525,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_long_history, 0, 2);
     tcase_add_loop_test(tcase, test_long_history_of_one_codeword, 0, 2);
     tcase_add_loop_test(tcase, test_long_history_of_few_items, 0, 3);
+    tcase_add_loop_test(tcase, test_a_million_appends, 0, VQL_CACHE_FORMATS);
     tcase_add_loop_test(tcase, test_any_split_and_order, 0, RANDOM_SHAPES);
     tcase_add_loop_test(tcase, test_all_keys_are_codewords, 0, 3);
     tcase_add_loop_test(tcase, test_bound_of_random_models, 0, 6);

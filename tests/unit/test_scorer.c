@@ -147,8 +147,8 @@ START_TEST(test_table_or_not)
     const model_spec spec = model_spec_random((uint64_t)_i);
     user_scene with = scene_of(fixture_from_spec(&spec, ANY_TABLE), (uint64_t)_i);
     user_scene without = scene_of(fixture_from_spec(&spec, NO_TABLE), (uint64_t)_i);
-    ck_assert_ptr_nonnull(with.fixture.catalog->weights);
-    ck_assert_ptr_null(without.fixture.catalog->weights);
+    ck_assert_uint_eq(vql_catalog_table_items(with.fixture.catalog), spec.items);
+    ck_assert_uint_eq(vql_catalog_table_items(without.fixture.catalog), 0);
     float scores[MOST_NUMBERS];
     float others[MOST_NUMBERS];
     vql_scorer_run(with.scorer, with.candidates, CANDIDATES, scores);
@@ -253,9 +253,9 @@ static double least_table_weight(const user_scene *scene)
     for (uint32_t i = 0; i < shape->items * shape->heads; i++) {
         const uint32_t head = i % shape->heads;
         const uint32_t group = head * shape->head_width / shape->group_width;
-        const float *weights = catalog->weights +
-                               (size_t)(i / shape->heads) * catalog->head_start[shape->heads] +
-                               catalog->head_start[head];
+        const uint8_t *row = vql_weight_table_row(&catalog->table, i / shape->heads);
+        const float *weights =
+            (const float *)(const void *)(row + catalog->table.head_offsets[head]);
         double most = 0.0;
         for (size_t l = 0; l < EVENTS; l++) {
             const vql_cache_event *event = &scene->events[l];
@@ -283,7 +283,7 @@ static user_scene scene_of_far_codewords(float factor)
 START_TEST(test_small_weights_of_the_table)
 {
     user_scene scene = scene_of_far_codewords(5.0f);
-    ck_assert_ptr_nonnull(scene.fixture.catalog->weights);
+    ck_assert_uint_eq(vql_catalog_table_items(scene.fixture.catalog), scene.fixture.shape->items);
     ck_assert_double_le(least_table_weight(&scene), 1e-4);
     ck_assert_double_le(attention_difference(&scene), TOLERANCE);
     scene_free(&scene);
@@ -294,7 +294,7 @@ END_TEST
 START_TEST(test_weights_beyond_a_table)
 {
     user_scene scene = scene_of_far_codewords(500.0f);
-    ck_assert_ptr_null(scene.fixture.catalog->weights);
+    ck_assert_uint_eq(vql_catalog_table_items(scene.fixture.catalog), 0);
     ck_assert_double_le(attention_difference(&scene), 1e-3);
     scene_free(&scene);
 }

@@ -12,7 +12,7 @@ static shard *s;
 
 static void setup(void)
 {
-    s = shard_new(&models, store_memory_open(), 0);
+    s = shard_new(&models, store_memory_open(), &(shard_options){0});
     ck_assert_ptr_nonnull(s);
 }
 
@@ -20,7 +20,7 @@ static void setup(void)
 static void setup_budget(size_t bytes)
 {
     shard_free(s);
-    s = shard_new(&models, store_memory_open(), bytes);
+    s = shard_new(&models, store_memory_open(), &(shard_options){.budget_bytes = bytes});
     ck_assert_ptr_nonnull(s);
 }
 

@@ -3,7 +3,7 @@
  * (vql.md §3, §4, §6).
  *
  *   item id ──hash──> row ──┬─> x_i, q_i, W_1's part of x_i       (scoring)
- *                           ├─> e^{ŝ} of every codeword           (scoring; if it fits the budget)
+ *                           ├─> e^{ŝ} of every codeword           (scoring; of the hottest items)
  *                           └─> z_{i,a} of every event type a     (append)
  *   v_{i,a} = W_v [x_i ‖ e_a] = (W_v's item part) x_i + (W_v's type part) e_a: two rows, added
  *
@@ -23,18 +23,44 @@
 typedef struct vql_catalog vql_catalog;
 
 /*
- * Builds the catalog of a model.
+ * The numbers that scores are computed with: the table of e^{ŝ}, the folded history and the
+ * weights of the head's layers but the last. Sums are float32 either way.
+ */
+typedef enum vql_scoring_format {
+    VQL_SCORING_DEFAULT, /* the fastest that keeps scores within 1e-3 of float64: F32 */
+    VQL_SCORING_F32,
+    VQL_SCORING_BF16, /* bfloat16: half the memory and faster, scores within 1e-2 of float64 */
+} vql_scoring_format;
+
+/*
+ * What a catalog is built with; all zeros is a catalog without a table.
  *
- * model        must outlive the catalog
- * table_bytes  the most that the table of e^{ŝ} may take; if I·Σ_h K_h floats are more, or if the
- *              ŝ of an item spread so far that floats would lose the small ones, there is none and
- *              each request computes what it needs. The scores are the same up to rounding.
+ * table_bytes  the most that the table of e^{ŝ} may take. The hottest items that fit have a row;
+ *              for the others, and for an item whose ŝ spread so far that floats would lose the
+ *              small ones, each request computes what it needs. The scores are the same up to
+ *              rounding.
+ * hotness      how often each item is a candidate, in any unit: I finite numbers by row, read
+ *              during the build only; NULL: the lower the row the hotter
  * allocator    NULL for vql_allocator_default()
+ */
+typedef struct vql_catalog_options {
+    size_t table_bytes;
+    vql_scoring_format format;
+    const float *hotness;
+    const vql_allocator *allocator;
+} vql_catalog_options;
+
+/*
+ * Builds the catalog of a model, which must outlive it.
  *
  * Codes are an argmin in float64, ties to the lowest index, so that every implementation agrees on
- * near-ties. Returns VQL_OK, VQL_NO_MEMORY, or VQL_VALUE if a product of finite parameters is not
- * finite (an item is named).
+ * near-ties. error may be NULL. Returns VQL_OK, VQL_NO_MEMORY, or VQL_VALUE if a product of finite
+ * parameters is not finite (an item is named).
  */
+vql_code vql_catalog_create(const vql_model *model, const vql_catalog_options *options,
+                            vql_catalog **out, vql_error *error);
+
+/* The same in float32 with a table of at most table_bytes. */
 vql_code vql_catalog_build(const vql_model *model, size_t table_bytes,
                            const vql_allocator *allocator, vql_catalog **out, vql_error *error);
 
@@ -57,6 +83,9 @@ const uint16_t *vql_catalog_codes(const vql_catalog *catalog, uint32_t row, uint
 
 /* Writes the value v_{i,a} of a row < I and an event type < A: D floats. */
 void vql_catalog_value(const vql_catalog *catalog, uint32_t row, uint32_t event_type, float *value);
+
+/* How many items have a row in the table of e^{ŝ}. */
+uint32_t vql_catalog_table_items(const vql_catalog *catalog);
 
 /* Bytes that the catalog holds, without the model. */
 size_t vql_catalog_bytes(const vql_catalog *catalog);

@@ -42,6 +42,9 @@ size_t vql_scorer_run(vql_scorer *scorer, const uint64_t *item_ids, size_t count
 /* The same before the sigmoid. */
 size_t vql_scorer_logits(vql_scorer *scorer, const uint64_t *item_ids, size_t count, float *logits);
 
+/* The attention outputs o of candidates, as begin() folded it: o[n · D + j]. */
+void vql_scorer_attentions(vql_scorer *scorer, const uint64_t *item_ids, size_t count, float *o);
+
 /* The attention output o of one candidate, as begin() folded it: D floats. */
 void vql_scorer_attention(vql_scorer *scorer, uint64_t item_id, float *o);
 

@@ -1,0 +1,89 @@
+#include "retail.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "model_file.h"
+
+enum {
+    LINE_BYTES = 256,
+};
+
+/* Makes room for one more element of an array that has a power of two of them, or none. */
+static void *grown(void *array, size_t count, size_t element_bytes)
+{
+    if ((count & (count - 1)) != 0)
+        return array;
+    void *bigger = realloc(array, (count > 0 ? 2 * count : 1) * element_bytes);
+    if (bigger == NULL)
+        bench_fail("no memory for %zu elements", count);
+    return bigger;
+}
+
+static gzFile open_log(const char *path)
+{
+    char line[LINE_BYTES];
+    gzFile file = gzopen(path, "rb");
+    if (file == NULL || gzgets(file, line, sizeof line) == NULL)
+        bench_fail("%s cannot be read", path);
+    return file;
+}
+
+bench_histories bench_histories_read(const char *path, const vql_catalog *catalog)
+{
+    bench_histories made = {0};
+    char line[LINE_BYTES];
+    gzFile file = open_log(path);
+    while (gzgets(file, line, sizeof line) != NULL) {
+        uint64_t user_id;
+        uint64_t item_id;
+        int64_t time_ms;
+        if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%*s\t%" SCNd64, &user_id, &item_id, &time_ms) !=
+            3)
+            bench_fail("%s: a line is not user, item, type, time: %s", path, line);
+        if (made.users == 0 || made.user_ids[made.users - 1] != user_id) {
+            made.user_ids = grown(made.user_ids, made.users, sizeof *made.user_ids);
+            made.starts = grown(made.starts, made.users, sizeof *made.starts);
+            made.user_ids[made.users] = user_id;
+            made.starts[made.users++] = made.count;
+        }
+        made.events = grown(made.events, made.count, sizeof *made.events);
+        made.events[made.count++] =
+            (vql_cache_event){.time_ms = time_ms, .row = vql_catalog_row(catalog, item_id)};
+    }
+    gzclose(file);
+    made.starts = grown(made.starts, made.users, sizeof *made.starts);
+    made.starts[made.users] = made.count;
+    return made;
+}
+
+void bench_histories_free(bench_histories *histories)
+{
+    free(histories->events);
+    free(histories->user_ids);
+    free(histories->starts);
+}
+
+bench_impression *bench_impressions_read(const char *path, const char *split, size_t *count)
+{
+    bench_impression *made = NULL;
+    char line[LINE_BYTES];
+    gzFile file = open_log(path);
+    *count = 0;
+    while (gzgets(file, line, sizeof line) != NULL) {
+        char name[16];
+        bench_impression read;
+        if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%" SCNd64 "\t%15s\t%d", &read.user_id,
+                   &read.item_id, &read.time_ms, name, &read.label) != 5)
+            bench_fail("%s: a line is not user, item, time, split, label: %s", path, line);
+        if (strcmp(name, split) != 0)
+            continue;
+        made = grown(made, *count, sizeof *made);
+        made[(*count)++] = read;
+    }
+    gzclose(file);
+    return made;
+}

@@ -1,0 +1,288 @@
+#include "attention.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "model_data.h"
+
+/* ---- memory ---- */
+
+static size_t number_bytes(vql_scoring_format format)
+{
+    return format == VQL_SCORING_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vql_scratch *scratch)
+{
+    const vql_model *model = catalog->model;
+    const uint32_t heads = model->shape.heads;
+    const size_t number = number_bytes(catalog->table.format);
+    const uint32_t columns = vql_round_up(model->shape.head_width, VQL_LANES);
+    attention->catalog = catalog;
+    attention->kernels = vql_kernels_active();
+    attention->format = catalog->table.format;
+    attention->columns = columns;
+    attention->heads = vql_scratch_take(scratch, heads, sizeof *attention->heads);
+    uint32_t most = 0;
+    for (uint32_t h = 0; h < heads; h++) {
+        const uint32_t codewords = catalog->head_start[h + 1] - catalog->head_start[h];
+        const vql_folded_head folded = {
+            .codewords = codewords,
+            .mask = vql_scratch_take(scratch, (codewords + 31) / 32, sizeof(uint32_t)),
+            .values = vql_scratch_take(scratch, (codewords + 1) * (size_t)columns, number),
+            .normalisers = vql_scratch_take(scratch, codewords + 1, number),
+            .centre = vql_scratch_take(scratch, columns, sizeof(float)),
+        };
+        if (attention->heads != NULL)
+            attention->heads[h] = folded;
+        most = codewords > most ? codewords : most;
+    }
+    attention->weight_stride = vql_round_up(most, VQL_LANES) + 2;
+    const size_t numbers = VQL_BLOCK * attention->weight_stride;
+    attention->fold_values = vql_scratch_take(scratch, (most + 1) * (size_t)columns, sizeof(float));
+    attention->fold_normalisers = vql_scratch_take(scratch, most + 1, sizeof(float));
+    attention->ones = vql_scratch_take(scratch, most, sizeof(float));
+    attention->logits = vql_scratch_take(scratch, numbers, sizeof(float));
+    attention->wide_weights = vql_scratch_take(scratch, attention->weight_stride, sizeof(float));
+    attention->weights = vql_scratch_take(scratch, numbers, number);
+}
+
+/* ---- the folded history ---- */
+
+void vql_attention_clear(vql_attention *attention)
+{
+    for (uint32_t h = 0; h < attention->catalog->model->shape.heads; h++)
+        attention->heads[h].occupied = 0;
+}
+
+/* Takes the mean value out of the fold's values and into centre. */
+static void take_centre(vql_attention *attention, uint32_t occupied, float *centre)
+{
+    const vql_kernels *kernels = attention->kernels;
+    const size_t columns = attention->columns;
+    float total = 0.0f;
+    for (uint32_t i = 0; i < occupied; i++) {
+        attention->ones[i] = 1.0f;
+        total += attention->fold_normalisers[i];
+    }
+    kernels->combine(columns, occupied, attention->ones, attention->fold_values, columns, centre);
+    for (size_t j = 0; j < columns; j++)
+        centre[j] /= total;
+    for (uint32_t i = 0; i < occupied; i++)
+        kernels->axpy(columns, -attention->fold_normalisers[i], centre,
+                      attention->fold_values + i * columns);
+}
+
+static void pack_bf16(const vql_attention *attention, vql_folded_head *folded, uint32_t count)
+{
+    const vql_kernels *kernels = attention->kernels;
+    uint16_t *values = folded->values;
+    for (uint32_t first = 0; first < attention->columns; first += VQL_LANES)
+        kernels->pack_bf16(count, attention->fold_values + first, attention->columns,
+                           values + (size_t)first * count);
+    kernels->narrow(count, attention->fold_normalisers, folded->normalisers);
+}
+
+static void pack_f32(const vql_attention *attention, vql_folded_head *folded, uint32_t count)
+{
+    const size_t columns = attention->columns;
+    float *values = folded->values;
+    for (uint32_t first = 0; first < columns; first += VQL_LANES)
+        for (uint32_t i = 0; i < count; i++, values += VQL_LANES)
+            memcpy(values, attention->fold_values + i * columns + first,
+                   VQL_LANES * sizeof *values);
+    memcpy(folded->normalisers, attention->fold_normalisers, count * sizeof(float));
+}
+
+void vql_attention_set_head(vql_attention *attention, uint32_t head, uint32_t occupied)
+{
+    vql_folded_head *folded = &attention->heads[head];
+    const size_t columns = attention->columns;
+    const uint32_t count = vql_round_up(occupied, 2);
+    folded->occupied = occupied;
+    if (occupied == 0)
+        return;
+    memset(attention->fold_values + occupied * columns, 0,
+           (count - occupied) * columns * sizeof(float));
+    memset(attention->fold_normalisers + occupied, 0, (count - occupied) * sizeof(float));
+    if (attention->format == VQL_SCORING_BF16) {
+        take_centre(attention, occupied, folded->centre);
+        pack_bf16(attention, folded, count);
+    } else {
+        memset(folded->centre, 0, columns * sizeof(float));
+        pack_f32(attention, folded, count);
+    }
+}
+
+/* ---- candidates' weights ---- */
+
+static void *scratch_weights(const vql_attention *attention, size_t candidate)
+{
+    uint8_t *weights = attention->weights;
+    return weights + candidate * attention->weight_stride * number_bytes(attention->format);
+}
+
+/* Writes a zero behind an odd number of weights: the kernels take pairs. */
+static void pad_weights(const vql_attention *attention, uint32_t count, void *weights)
+{
+    if (count % 2 == 0)
+        return;
+    if (attention->format == VQL_SCORING_BF16)
+        ((uint16_t *)weights)[count] = 0;
+    else
+        ((float *)weights)[count] = 0.0f;
+}
+
+/* Picks the weights of codewords in use out of a row of the table. */
+static const void *pick_weights(const vql_attention *attention, const vql_folded_head *folded,
+                                const void *row, size_t candidate)
+{
+    void *weights = scratch_weights(attention, candidate);
+    if (attention->format == VQL_SCORING_BF16)
+        attention->kernels->compact_bf16(folded->codewords, folded->mask, row, weights);
+    else
+        attention->kernels->compact(folded->codewords, folded->mask, row, weights);
+    pad_weights(attention, folded->occupied, weights);
+    return weights;
+}
+
+/* q · C_a of a block, for all codewords of a head, to attention->logits. */
+static void compute_logits(vql_attention *attention, uint32_t head, const uint32_t *rows)
+{
+    const vql_panel *codewords = &attention->catalog->codewords[head];
+    const size_t head_width = attention->catalog->model->shape.head_width;
+    const void *queries[VQL_BLOCK];
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        queries[m] = vql_catalog_query(attention->catalog, rows[m]) + head * head_width;
+        memset(attention->logits + m * attention->weight_stride, 0,
+               codewords->outputs * sizeof(float));
+    }
+    vql_panel_multiply(codewords, attention->kernels, queries, attention->logits,
+                       attention->weight_stride);
+}
+
+/* e^{ŝ} of the codewords in use from their q · C_a, the largest ŝ of them subtracted. */
+static const void *computed_weights(const vql_attention *attention, const vql_folded_head *folded,
+                                    size_t candidate)
+{
+    const vql_kernels *kernels = attention->kernels;
+    const uint32_t count = folded->occupied;
+    const float scale = 1.0f / sqrtf((float)attention->catalog->model->shape.head_width);
+    float *wide = attention->wide_weights;
+    void *weights = scratch_weights(attention, candidate);
+    kernels->compact(folded->codewords, folded->mask,
+                     attention->logits + candidate * attention->weight_stride, wide);
+    float most = wide[0];
+    for (uint32_t i = 1; i < count; i++)
+        most = wide[i] > most ? wide[i] : most;
+    for (uint32_t i = 0; i < count; i++)
+        wide[i] = (wide[i] - most) * scale;
+    kernels->exponential(count, wide);
+    if (attention->format == VQL_SCORING_BF16)
+        kernels->narrow(count, wide, weights);
+    else
+        memcpy(weights, wide, count * sizeof *wide);
+    pad_weights(attention, count, weights);
+    return weights;
+}
+
+/* Rows of the table, or NULL, of the block in hand and of the one that follows. */
+typedef struct block_rows {
+    const uint32_t *items;
+    const uint8_t *here[VQL_BLOCK];
+    const uint8_t *next[VQL_BLOCK];
+    bool any_next;
+} block_rows;
+
+static block_rows find_rows(const vql_weight_table *table, const uint32_t *rows,
+                            const uint32_t *next)
+{
+    block_rows found = {.items = rows, .any_next = next != NULL && table->capacity > 0};
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        found.here[m] = vql_weight_table_row(table, rows[m]);
+        const uint8_t *row = found.any_next ? vql_weight_table_row(table, next[m]) : NULL;
+        found.next[m] = row != NULL ? row : table->rows;
+    }
+    return found;
+}
+
+/* Where the weights of a block's candidates are, in the order of the folded codewords. */
+static void find_weights(vql_attention *attention, uint32_t head, const block_rows *rows,
+                         const void **weights)
+{
+    const vql_folded_head *folded = &attention->heads[head];
+    const size_t offset = attention->catalog->table.head_offsets[head];
+    bool computed = false;
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        if (rows->here[m] != NULL && folded->occupied == folded->codewords) {
+            weights[m] = rows->here[m] + offset;
+        } else if (rows->here[m] != NULL) {
+            weights[m] = pick_weights(attention, folded, rows->here[m] + offset, m);
+        } else {
+            if (!computed)
+                compute_logits(attention, head, rows->items);
+            computed = true;
+            weights[m] = computed_weights(attention, folded, m);
+        }
+    }
+}
+
+/* ---- a block of candidates ---- */
+
+/* The lines of a head's weights of the candidates to come. */
+static vql_ahead lines_ahead(const vql_weight_table *table, uint32_t head, const block_rows *rows)
+{
+    vql_ahead ahead = {.lines = 0};
+    if (!rows->any_next)
+        return ahead;
+    ahead.lines = (table->head_offsets[head + 1] - table->head_offsets[head]) / VQL_LINE;
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        ahead.rows[m] = rows->next[m] + table->head_offsets[head];
+    return ahead;
+}
+
+/*
+ * o of a head, tile by tile. A tile is written whole: what is beyond d is the next head's, which
+ * comes after, or behind the last head's.
+ */
+static void attend_head(vql_attention *attention, uint32_t head, const block_rows *rows, float *o,
+                        size_t stride)
+{
+    static const vql_ahead nothing = {.lines = 0};
+    const vql_kernels *kernels = attention->kernels;
+    const vql_folded_head *folded = &attention->heads[head];
+    const uint32_t count = vql_round_up(folded->occupied, 2);
+    const size_t number = number_bytes(attention->format);
+    const vql_ahead ahead = lines_ahead(&attention->catalog->table, head, rows);
+    const void *weights[VQL_BLOCK];
+    find_weights(attention, head, rows, weights);
+    for (uint32_t first = 0; first < attention->columns; first += VQL_LANES) {
+        const vql_ahead *lines = first == 0 ? &ahead : &nothing;
+        const vql_fold_tile tile = {
+            .panel = (const uint8_t *)folded->values + (size_t)first * count * number,
+            .normalisers = folded->normalisers,
+            .centre = folded->centre + first,
+        };
+        if (attention->format == VQL_SCORING_BF16)
+            kernels->attend_bf16(count, (const uint16_t *const *)weights, &tile, lines, o + first,
+                                 stride);
+        else
+            kernels->attend(count, (const float *const *)weights, &tile, lines, o + first, stride);
+    }
+}
+
+void vql_attention_block(vql_attention *attention, const uint32_t *rows, const uint32_t *next,
+                         float *o, size_t stride)
+{
+    const vql_shape *shape = &attention->catalog->model->shape;
+    const block_rows found = find_rows(&attention->catalog->table, rows, next);
+    for (uint32_t h = 0; h < shape->heads; h++) {
+        float *part = o + (size_t)h * shape->head_width;
+        if (attention->heads[h].occupied > 0)
+            attend_head(attention, h, &found, part, stride);
+        else
+            for (size_t m = 0; m < VQL_BLOCK; m++)
+                memset(part + m * stride, 0, attention->columns * sizeof *part);
+    }
+}

@@ -1,0 +1,73 @@
+/*
+ * Attention (vql.md §6) of candidates, a block of VQL_BLOCK at a time, over a history that is
+ * folded per head into a panel of values and a vector of normalisers:
+ *
+ *     o_h = centre + Σ_a e^{ŝ_a} values[a] / Σ_a e^{ŝ_a} normalisers[a]
+ *
+ * a runs over the codewords in use only. Where all are, a candidate's weights are read where they
+ * lie in the catalog's table; else those in use are picked out first. In bfloat16 the mean value is
+ * taken out of the values before they are rounded, and added again at the end: it is a centre that
+ * all weights leave in place, so that rounding is relative to how far values lie apart, not to how
+ * large they are, and a history of one event is exact.
+ */
+#ifndef VQL_CORE_ATTENTION_H
+#define VQL_CORE_ATTENTION_H
+
+#include <stdint.h>
+
+#include "catalog_data.h"
+#include "kernels.h"
+#include "scratch.h"
+
+/* A head's folded history. */
+typedef struct vql_folded_head {
+    uint32_t codewords; /* K */
+    uint32_t occupied;  /* codewords in use */
+    uint32_t *mask;     /* [K / 32, rounded up]: a bit for each codeword in use */
+    void *values;       /* [columns / 16] panels of [occupied, rounded up to even][16] */
+    void *normalisers;  /* [occupied, rounded up to even] */
+    float *centre;      /* [columns] */
+} vql_folded_head;
+
+typedef struct vql_attention {
+    const vql_catalog *catalog;
+    const vql_kernels *kernels;
+    vql_scoring_format format;
+    uint32_t columns; /* d, rounded up to VQL_LANES */
+
+    vql_folded_head *heads; /* [H] */
+
+    /* What a fold writes for one head, before vql_attention_set_head; occupied codewords only. */
+    float *fold_values;      /* [max K + 1, columns]: Σ_r w f S; what is beyond d is zero */
+    float *fold_normalisers; /* [max K + 1]: Σ_r w f n */
+
+    float *ones; /* [max K] */
+
+    /* Scratch of a block. */
+    float *logits;        /* [VQL_BLOCK, weight_stride] */
+    float *wide_weights;  /* [weight_stride] */
+    void *weights;        /* [VQL_BLOCK, weight_stride] */
+    size_t weight_stride; /* max K, rounded up to lanes and one more pair */
+} vql_attention;
+
+/* Takes room for a catalog's attention; nothing is folded before vql_attention_clear. */
+void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vql_scratch *scratch);
+
+/* An empty history. */
+void vql_attention_clear(vql_attention *attention);
+
+/*
+ * Takes over what was written to fold_values, fold_normalisers and the head's mask for `occupied`
+ * codewords in ascending order. Overwrites the former two.
+ */
+void vql_attention_set_head(vql_attention *attention, uint32_t head, uint32_t occupied);
+
+/*
+ * o of a block of candidates by their rows, o[m · stride + j]: D numbers each, and up to
+ * VQL_LANES more behind them that mean nothing, but are finite. next: the rows of the
+ * block that follows, whose weights are fetched meanwhile; NULL when there is none.
+ */
+void vql_attention_block(vql_attention *attention, const uint32_t *rows, const uint32_t *next,
+                         float *o, size_t stride);
+
+#endif

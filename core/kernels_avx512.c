@@ -1,0 +1,271 @@
+/*
+ * AVX-512 F, BW and VL. A register is VQL_LANES floats; tails are masked.
+ */
+#include "kernels_avx512.h"
+
+#include "kernels_portable.h"
+
+void vql_avx512_axpy(size_t count, float a, const float *x, float *sum)
+{
+    const __m512 factor = _mm512_set1_ps(a);
+    size_t j = 0;
+    for (; j + VQL_LANES <= count; j += VQL_LANES) {
+        const __m512 more = _mm512_loadu_ps(x + j);
+        _mm512_storeu_ps(sum + j, _mm512_fmadd_ps(factor, more, _mm512_loadu_ps(sum + j)));
+    }
+    const __mmask16 mask = vql_avx512_tail(count - j);
+    const __m512 more = _mm512_maskz_loadu_ps(mask, x + j);
+    const __m512 old = _mm512_maskz_loadu_ps(mask, sum + j);
+    _mm512_mask_storeu_ps(sum + j, mask, _mm512_fmadd_ps(factor, more, old));
+}
+
+void vql_avx512_combine(size_t count, size_t terms, const float *a, const float *x, size_t stride,
+                        float *sum)
+{
+    for (size_t j = 0; j < count; j += VQL_LANES) {
+        const size_t left = count - j;
+        const __mmask16 mask = left < VQL_LANES ? vql_avx512_tail(left) : (__mmask16)0xffff;
+        __m512 total = _mm512_setzero_ps();
+        for (size_t r = 0; r < terms; r++) {
+            const __m512 term = _mm512_maskz_loadu_ps(mask, x + r * stride + j);
+            total = _mm512_fmadd_ps(_mm512_set1_ps(a[r]), term, total);
+        }
+        _mm512_mask_storeu_ps(sum + j, mask, total);
+    }
+}
+
+void vql_avx512_spread(size_t count, size_t terms, const float *a, const float *x, size_t stride,
+                       float *sums)
+{
+    for (size_t j = 0; j < count; j += VQL_LANES) {
+        const size_t left = count - j;
+        const __mmask16 mask = left < VQL_LANES ? vql_avx512_tail(left) : (__mmask16)0xffff;
+        const __m512 value = _mm512_maskz_loadu_ps(mask, x + j);
+        for (size_t r = 0; r < terms; r++) {
+            float *sum = sums + r * stride + j;
+            const __m512 before = _mm512_maskz_loadu_ps(mask, sum);
+            _mm512_mask_storeu_ps(sum, mask, _mm512_fmadd_ps(_mm512_set1_ps(a[r]), value, before));
+        }
+    }
+    for (size_t r = 0; r < terms; r++)
+        sums[r * stride + count] += a[r];
+}
+
+/* e^x as kernels_portable.h has it. */
+static inline __m512 exponential_lanes(__m512 x)
+{
+    const __m512 least = _mm512_set1_ps(VQL_EXP_LEAST);
+    const __mmask16 kept = _mm512_cmp_ps_mask(x, least, _CMP_GE_OQ);
+    x = _mm512_max_ps(x, least);
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(VQL_EXP_INVERSE_LN2)),
+                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(VQL_EXP_LN2_HIGH), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(VQL_EXP_LN2_LOW), r);
+    __m512 polynomial = _mm512_set1_ps(vql_exp_terms[0]);
+    for (size_t i = 1; i < VQL_EXP_TERMS; i++)
+        polynomial = _mm512_fmadd_ps(polynomial, r, _mm512_set1_ps(vql_exp_terms[i]));
+    return _mm512_maskz_scalef_ps(kept, polynomial, n);
+}
+
+void vql_avx512_exponential(size_t count, float *x)
+{
+    size_t j = 0;
+    for (; j + VQL_LANES <= count; j += VQL_LANES)
+        _mm512_storeu_ps(x + j, exponential_lanes(_mm512_loadu_ps(x + j)));
+    const __mmask16 mask = vql_avx512_tail(count - j);
+    const __m512 last = _mm512_maskz_loadu_ps(mask, x + j);
+    _mm512_mask_storeu_ps(x + j, mask, exponential_lanes(last));
+}
+
+/* One row of the panel into a block's sums. */
+VQL_AVX512_INLINE void multiply_row(__m512 *sum, const float *const *rows, size_t i,
+                                    const float *panel)
+{
+    const __m512 values = _mm512_loadu_ps(panel + i * VQL_LANES);
+#pragma GCC unroll 8
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        sum[m] = _mm512_fmadd_ps(values, _mm512_set1_ps(rows[m][i]), sum[m]);
+}
+
+/* The whole panel into a block's sums, fetching *ahead meanwhile. */
+VQL_AVX512_INLINE void multiply(size_t count, const float *const *rows, const float *panel,
+                                const vql_ahead *ahead, __m512 *sum)
+{
+    const float *row[VQL_BLOCK];
+#pragma GCC unroll 8
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        row[m] = rows[m];
+    size_t i = 0;
+    for (; i + 2 <= count; i += 2) {
+        vql_ahead_step(ahead, i / 2);
+        multiply_row(sum, row, i, panel);
+        multiply_row(sum, row, i + 1, panel);
+    }
+    if (i < count)
+        multiply_row(sum, row, i, panel);
+    vql_ahead_rest(ahead, i / 2);
+}
+
+/* Weights times normalisers, VQL_LANES codewords at once. */
+VQL_AVX512_INLINE void normalise(size_t count, const float *const *rows, const float *normalisers,
+                                 __m512 *sum)
+{
+    size_t i = 0;
+    for (; i + VQL_LANES <= count; i += VQL_LANES) {
+        const __m512 factor = _mm512_loadu_ps(normalisers + i);
+#pragma GCC unroll 8
+        for (size_t m = 0; m < VQL_BLOCK; m++)
+            sum[m] = _mm512_fmadd_ps(factor, _mm512_loadu_ps(rows[m] + i), sum[m]);
+    }
+    if (i == count)
+        return;
+    const __mmask16 mask = vql_avx512_tail(count - i);
+    const __m512 factor = _mm512_maskz_loadu_ps(mask, normalisers + i);
+#pragma GCC unroll 8
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        sum[m] = _mm512_fmadd_ps(factor, _mm512_maskz_loadu_ps(mask, rows[m] + i), sum[m]);
+}
+
+void vql_avx512_attend(size_t count, const float *const *rows, const vql_fold_tile *fold,
+                       const vql_ahead *ahead, float *o, size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_clear(sum);
+    normalise(count, rows, fold->normalisers, sum);
+    const __m256 totals = vql_avx512_reduce(sum);
+    vql_avx512_clear(sum);
+    multiply(count, rows, fold->panel, ahead, sum);
+    vql_avx512_finish(sum, totals, fold->centre, o, stride);
+}
+
+void vql_avx512_product(size_t count, const float *const *rows, const float *panel, float *sums,
+                        size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_load(sum, sums, stride);
+    multiply(count, rows, panel, &vql_nothing_ahead, sum);
+    vql_avx512_store(sum, sums, stride);
+}
+
+void vql_avx512_totals(size_t count, const float *const *rows, const float *x, float *totals)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_clear(sum);
+    normalise(count, rows, x, sum);
+    _mm256_storeu_ps(totals, vql_avx512_reduce(sum));
+}
+
+/* The lower and upper halves of the pairs in 32-bit lanes, as floats. */
+static inline __m512 lower(__m512i pairs)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+}
+
+static inline __m512 upper(__m512i pairs)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000)));
+}
+
+/* multiply in bfloat16. */
+VQL_AVX512_INLINE void multiply_bf16(size_t count, const uint16_t *const *rows,
+                                     const uint16_t *panel, const vql_ahead *ahead, __m512 *sum)
+{
+    for (size_t i = 0; i < count; i += 2) {
+        vql_ahead_step(ahead, i / 2);
+        const __m512i values = _mm512_loadu_si512(panel + i * VQL_LANES);
+        const __m512 even = lower(values);
+        const __m512 odd = upper(values);
+#pragma GCC unroll 8
+        for (size_t m = 0; m < VQL_BLOCK; m++) {
+            const __m512i pair = _mm512_set1_epi32(vql_load_pair(rows[m] + i));
+            sum[m] = _mm512_fmadd_ps(even, lower(pair), sum[m]);
+            sum[m] = _mm512_fmadd_ps(odd, upper(pair), sum[m]);
+        }
+    }
+    vql_ahead_rest(ahead, count / 2);
+}
+
+/* normalise in bfloat16. */
+VQL_AVX512_INLINE void normalise_bf16(size_t count, const uint16_t *const *rows,
+                                      const uint16_t *normalisers, __m512 *sum)
+{
+    for (size_t i = 0; i < count; i += 2 * VQL_LANES) {
+        const size_t pairs = (count - i) / 2;
+        const __mmask16 mask = pairs < VQL_LANES ? vql_avx512_tail(pairs) : (__mmask16)0xffff;
+        const __m512i factor = _mm512_maskz_loadu_epi32(mask, normalisers + i);
+        const __m512 even = lower(factor);
+        const __m512 odd = upper(factor);
+#pragma GCC unroll 8
+        for (size_t m = 0; m < VQL_BLOCK; m++) {
+            const __m512i pair = _mm512_maskz_loadu_epi32(mask, rows[m] + i);
+            sum[m] = _mm512_fmadd_ps(even, lower(pair), sum[m]);
+            sum[m] = _mm512_fmadd_ps(odd, upper(pair), sum[m]);
+        }
+    }
+}
+
+static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
+                        const vql_ahead *ahead, float *o, size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_clear(sum);
+    normalise_bf16(count, rows, fold->normalisers, sum);
+    const __m256 totals = vql_avx512_reduce(sum);
+    vql_avx512_clear(sum);
+    multiply_bf16(count, rows, fold->panel, ahead, sum);
+    vql_avx512_finish(sum, totals, fold->centre, o, stride);
+}
+
+static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
+                         float *sums, size_t stride)
+{
+    __m512 sum[VQL_BLOCK];
+    vql_avx512_load(sum, sums, stride);
+    multiply_bf16(count, rows, panel, &vql_nothing_ahead, sum);
+    vql_avx512_store(sum, sums, stride);
+}
+
+void vql_avx512_rectify(size_t count, float *x)
+{
+    const __m512 zero = _mm512_setzero_ps();
+    size_t j = 0;
+    for (; j + VQL_LANES <= count; j += VQL_LANES)
+        _mm512_storeu_ps(x + j, _mm512_max_ps(_mm512_loadu_ps(x + j), zero));
+    const __mmask16 mask = vql_avx512_tail(count - j);
+    const __m512 last = _mm512_maskz_loadu_ps(mask, x + j);
+    _mm512_mask_storeu_ps(x + j, mask, _mm512_max_ps(last, zero));
+}
+
+/*
+ * Compressed in a register and stored under a mask: AVX-512's compressing store is an order of
+ * magnitude slower on Zen 4.
+ */
+void vql_avx512_compact(size_t count, const uint32_t *mask, const float *x, float *out)
+{
+    for (size_t i = 0; i < count; i += VQL_LANES) {
+        const uint32_t bits = mask[i / 32] >> (i % 32) & 0xffff;
+        const unsigned kept = (unsigned)__builtin_popcount(bits);
+        const __m512 all = _mm512_maskz_loadu_ps((__mmask16)bits, x + i);
+        const __m512 packed = _mm512_maskz_compress_ps((__mmask16)bits, all);
+        _mm512_mask_storeu_ps(out, vql_avx512_tail(kept), packed);
+        out += kept;
+    }
+}
+
+const vql_kernels vql_kernels_avx512 = {
+    .name = "avx512",
+    .axpy = vql_avx512_axpy,
+    .combine = vql_avx512_combine,
+    .spread = vql_avx512_spread,
+    .exponential = vql_avx512_exponential,
+    .attend = vql_avx512_attend,
+    .attend_bf16 = attend_bf16,
+    .product = vql_avx512_product,
+    .product_bf16 = product_bf16,
+    .totals = vql_avx512_totals,
+    .rectify = vql_avx512_rectify,
+    .compact = vql_avx512_compact,
+    .compact_bf16 = vql_portable_compact_bf16,
+    .narrow = vql_portable_narrow,
+    .pack_bf16 = vql_portable_pack_bf16,
+};
