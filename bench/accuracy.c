@@ -1,6 +1,6 @@
 /*
- * What the formats of caches' rows cost in accuracy: scores of a split's impressions with each
- * format against float32's, and the AUC.
+ * What the formats of caches' rows, and of attention, cost in accuracy: scores of a split's
+ * impressions with each format against float32's, and the AUC.
  *
  *   bench_accuracy MODEL EVENTS.tsv.gz IMPRESSIONS.tsv.gz [SPLIT]
  *
@@ -16,7 +16,20 @@
 #include "retail.h"
 #include "vql/scorer.h"
 
-static const char *const FORMAT_NAMES[] = {"fp32", "bf16", "int16", "int8"};
+/* What is compared with the first of them. */
+typedef struct variant {
+    const char *name;
+    vql_cache_format cache_format;
+    vql_scoring_format scoring_format;
+} variant;
+
+static const variant VARIANTS[] = {
+    {"float32", VQL_CACHE_FP32, VQL_SCORING_F32},
+    {"caches in bf16", VQL_CACHE_BF16, VQL_SCORING_F32},
+    {"caches in int16", VQL_CACHE_INT16, VQL_SCORING_F32},
+    {"caches in int8", VQL_CACHE_INT8, VQL_SCORING_F32},
+    {"attention in bf16", VQL_CACHE_FP32, VQL_SCORING_BF16},
+};
 
 typedef struct scored {
     float score;
@@ -67,22 +80,25 @@ static size_t user_index(const bench_histories *histories, uint64_t user_id)
     return first;
 }
 
-/* Scores all impressions with caches of a format. */
-static void score_all(const bench_model *model, const bench_histories *histories,
-                      const bench_impression *impressions, size_t count, vql_cache_format format,
+/* Scores all impressions with a variant. */
+static void score_all(const vql_model *model, const bench_histories *histories,
+                      const bench_impression *impressions, size_t count, const variant *with,
                       float *scores)
 {
+    const vql_catalog_options table = {.table_bytes = SIZE_MAX / 2, .format = with->scoring_format};
+    vql_catalog *catalog;
     vql_cache **caches = calloc(histories->users, sizeof *caches);
     size_t *done = calloc(histories->users, sizeof *done);
     vql_scorer *scorer;
-    if (caches == NULL || done == NULL || vql_scorer_new(model->catalog, NULL, &scorer) != VQL_OK)
+    if (caches == NULL || done == NULL ||
+        vql_catalog_create(model, &table, &catalog, NULL) != VQL_OK ||
+        vql_scorer_new(catalog, NULL, &scorer) != VQL_OK)
         bench_fail("no memory");
     for (size_t i = 0; i < count; i++) {
         const bench_impression *at = &impressions[i];
         const size_t u = user_index(histories, at->user_id);
-        const vql_cache_options options = {format, at->user_id};
-        if (caches[u] == NULL &&
-            vql_cache_new_with(model->catalog, &options, NULL, &caches[u]) != VQL_OK)
+        const vql_cache_options options = {with->cache_format, at->user_id};
+        if (caches[u] == NULL && vql_cache_new_with(catalog, &options, NULL, &caches[u]) != VQL_OK)
             bench_fail("no memory");
         const vql_cache_event *events = histories->events + histories->starts[u];
         const size_t events_count = histories->starts[u + 1] - histories->starts[u];
@@ -97,8 +113,29 @@ static void score_all(const bench_model *model, const bench_histories *histories
     vql_scorer_free(scorer);
     for (size_t u = 0; u < histories->users; u++)
         vql_cache_free(caches[u]);
+    vql_catalog_free(catalog);
     free(caches);
     free(done);
+}
+
+/* Prints how far scores are from the exact ones, and their AUC from exact_auc. */
+static void print_variant(const char *name, const float *scores, const float *exact, size_t count,
+                          double auc, double exact_auc)
+{
+    double sum = 0.0;
+    scored *differences = calloc(count, sizeof *differences);
+    if (differences == NULL)
+        bench_fail("no memory");
+    for (size_t i = 0; i < count; i++) {
+        differences[i].score = fabsf(scores[i] - exact[i]);
+        sum += (double)differences[i].score;
+    }
+    qsort(differences, count, sizeof *differences, by_score);
+    printf("| %s | %.5f | %+.5f | %.2g | %.2g | %.2g |\n", name, auc, auc - exact_auc,
+           sum / (double)count, (double)differences[count - 1 - count / 1000].score,
+           (double)differences[count - 1].score);
+    (void)fflush(stdout);
+    free(differences);
 }
 
 int main(int argc, char **argv)
@@ -112,29 +149,17 @@ int main(int argc, char **argv)
         bench_impressions_read(argv[3], argc > 4 ? argv[4] : "test", &count);
     float *exact = malloc(count * sizeof *exact);
     float *scores = malloc(count * sizeof *scores);
-    printf(
-        "%zu impressions\n| format | AUC | AUC - fp32's | mean difference of a score | 99.9 %% | "
-        "largest |\n| --- | --- | --- | --- | --- | --- |\n",
-        count);
+    printf("%zu impressions\n| format | AUC | AUC - float32's | mean difference of a score | 99.9 "
+           "%% | "
+           "largest |\n| --- | --- | --- | --- | --- | --- |\n",
+           count);
     double exact_auc = 0.0;
-    for (int format = 0; format < VQL_CACHE_FORMATS; format++) {
-        score_all(&model, &histories, impressions, count, (vql_cache_format)format,
-                  format == 0 ? exact : scores);
-        const double auc = auc_of(impressions, format == 0 ? exact : scores, count);
-        exact_auc = format == 0 ? auc : exact_auc;
-        double sum = 0.0;
-        scored *differences = calloc(count, sizeof *differences);
-        for (size_t i = 0; i < count && format > 0; i++) {
-            differences[i].score = fabsf(scores[i] - exact[i]);
-            sum += (double)differences[i].score;
-        }
-        qsort(differences, count, sizeof *differences, by_score);
-        printf("| %s | %.5f | %+.5f | %.2g | %.2g | %.2g |\n", FORMAT_NAMES[format], auc,
-               auc - exact_auc, sum / (double)count,
-               (double)differences[count - 1 - count / 1000].score,
-               (double)differences[count - 1].score);
-        fflush(stdout);
-        free(differences);
+    for (size_t v = 0; v < sizeof VARIANTS / sizeof *VARIANTS; v++) {
+        float *into = v == 0 ? exact : scores;
+        score_all(model.model, &histories, impressions, count, &VARIANTS[v], into);
+        const double auc = auc_of(impressions, into, count);
+        exact_auc = v == 0 ? auc : exact_auc;
+        print_variant(VARIANTS[v].name, into, exact, count, auc, exact_auc);
     }
     free(impressions);
     free(exact);
