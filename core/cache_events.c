@@ -157,21 +157,24 @@ vql_cache_event vql_events_get(const vql_cache_events_list *list, uint32_t index
     const uint8_t *in = list->bytes + (size_t)index * vql_events_stride(list);
     const uint64_t item = take(in, list->item_bytes);
     const uint64_t after_ms = take(in + list->item_bytes, list->time_bytes);
+    const uint64_t row = list->event_types == 1 ? item : item / list->event_types;
     return (vql_cache_event){
         .time_ms = list->base_ms + (int64_t)after_ms,
-        .row = (uint32_t)(item / list->event_types),
-        .event_type = (uint32_t)(item % list->event_types),
+        .row = (uint32_t)row,
+        .event_type = (uint32_t)(item - row * list->event_types),
     };
 }
 
 int64_t vql_events_latest(const vql_cache_events_list *list)
 {
-    int64_t latest_ms = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        const int64_t time_ms = vql_events_get(list, i).time_ms;
-        latest_ms = time_ms > latest_ms ? time_ms : latest_ms;
+    const uint32_t stride = vql_events_stride(list);
+    const uint8_t *in = list->bytes + list->item_bytes;
+    uint64_t most_ms = 0;
+    for (uint32_t i = 0; i < list->count; i++, in += stride) {
+        const uint64_t after_ms = take(in, list->time_bytes);
+        most_ms = after_ms > most_ms ? after_ms : most_ms;
     }
-    return latest_ms;
+    return list->count == 0 ? 0 : list->base_ms + (int64_t)most_ms;
 }
 
 void vql_events_trim(vql_cache_events_list *list, const vql_allocator *allocator)

@@ -25,10 +25,10 @@ vql_code vql_cache_view_new(const vql_catalog *catalog, const vql_allocator *all
     for (uint32_t g = 0; g < model->shape.groups; g++)
         codewords += model->codewords[g];
     const uint32_t words = vql_rows_words((uint32_t)codewords);
-    const size_t row_bytes = 2 * width * sizeof(float) + sizeof(uint32_t);
-    const size_t word_bytes = sizeof(uint64_t) + sizeof(uint32_t);
+    const size_t row_bytes = 2 * width * sizeof(float) + 2 * sizeof(uint32_t);
     const size_t bytes = sizeof(vql_cache_view) + model->shape.kernels * sizeof(int64_t) +
-                         words * word_bytes + codewords * row_bytes;
+                         words * sizeof(uint64_t) + model->shape.groups * sizeof(uint32_t) +
+                         codewords * row_bytes;
     vql_cache_view *view = allocator->allocate(allocator->context, bytes);
     if (view == NULL)
         return VQL_NO_MEMORY;
@@ -36,10 +36,13 @@ vql_code vql_cache_view_new(const vql_catalog *catalog, const vql_allocator *all
     view->words = words;
     view->base_ms = (int64_t *)(void *)(view + 1);
     view->occupied = (uint64_t *)(void *)(view->base_ms + model->shape.kernels);
-    view->before = (uint32_t *)(void *)(view->occupied + words);
-    view->keys = view->before + words;
+    view->starts = (uint32_t *)(void *)(view->occupied + words);
+    view->slots = view->starts + model->shape.groups;
+    view->keys = view->slots + codewords;
     view->sums = (float *)(void *)(view->keys + codewords);
     view->lost = view->sums + codewords * width;
+    for (uint32_t g = 0, first = 0; g < model->shape.groups; first += model->codewords[g++])
+        view->starts[g] = first;
     *out = view;
     return VQL_OK;
 }
@@ -65,29 +68,36 @@ uint32_t vql_cache_view_find(const vql_cache_view *view, uint32_t key)
     return first;
 }
 
+/* Marks the codewords of an event. */
+static void mark_event(vql_cache_view *view, const vql_catalog *catalog,
+                       const vql_cache_event *event)
+{
+    const uint16_t *codes = vql_catalog_codes(catalog, event->row, event->event_type);
+    for (uint32_t g = 0; g < catalog->model->shape.groups; g++)
+        vql_bits_set(view->occupied, view->starts[g] + codes[g]);
+}
+
 /* Which codewords are in use. */
 static void load_map(vql_cache_view *view, const vql_cache *cache)
 {
     const vql_cache_rows *rows = &cache->rows;
-    const vql_model *model = cache->catalog->model;
-    const vql_row_layout layout = {.groups = model->shape.groups}; /* of codewords */
     memset(view->occupied, 0, view->words * sizeof *view->occupied);
     if (cache->form == VQL_FORM_ROWS)
         memcpy(view->occupied, vql_rows_occupied(rows), view->words * sizeof *view->occupied);
     for (uint32_t w = 0; w < rows->words && cache->form == VQL_FORM_ITEMS; w++) {
         for (uint64_t left = vql_rows_occupied(rows)[w]; left != 0; left &= left - 1) {
             const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
-            const vql_cache_event event = vql_item_event(model, position);
-            vql_map_add_event(view->occupied, &layout, cache->catalog, &event);
+            const vql_cache_event event = vql_item_event(cache->catalog->model, position);
+            mark_event(view, cache->catalog, &event);
         }
     }
     for (uint32_t i = 0; i < cache->tail.count; i++) {
         const vql_cache_event event = vql_events_get(&cache->tail, i);
-        vql_map_add_event(view->occupied, &layout, cache->catalog, &event);
+        mark_event(view, cache->catalog, &event);
     }
-    view->count = vql_bits_sum(view->occupied, view->before, view->words);
 }
 
+/* The rows' keys, and where each codeword's row is. */
 static void load_keys(vql_cache_view *view, const vql_model *model)
 {
     uint32_t index = 0;
@@ -98,9 +108,11 @@ static void load_keys(vql_cache_view *view, const vql_model *model)
             const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
             while (position - first >= model->codewords[group])
                 first += model->codewords[group++];
-            view->keys[index++] = vql_cache_key(group, position - first);
+            view->keys[index] = vql_cache_key(group, position - first);
+            view->slots[position] = index++;
         }
     }
+    view->count = index;
 }
 
 /*
@@ -181,29 +193,38 @@ static void round_factors(uint32_t kernels, const double *factors, float *rounde
         rounded[r] = factors[r] >= (double)FLT_MIN ? (float)factors[r] : 0.0f;
 }
 
+/* The same for all groups of an event. */
+static void add_event_carried(vql_cache_view *view, const vql_catalog *catalog,
+                              const vql_cache_event *event, const float *factors)
+{
+    const vql_shape *shape = &catalog->model->shape;
+    const uint16_t *codes = vql_catalog_codes(catalog, event->row, event->event_type);
+    float value[VQL_MAX_WIDTH];
+    vql_catalog_value(catalog, event->row, event->event_type, value);
+    for (uint32_t g = 0; g < shape->groups; g++)
+        spread_carried(view, view->slots[view->starts[g] + codes[g]], factors,
+                       value + (size_t)g * shape->group_width, shape);
+}
+
 /* Adds [v^g ‖ 1] times each kernel's factor to the sums of its codeword. */
 static void add_event(vql_cache_view *view, const vql_catalog *catalog,
                       const vql_cache_event *event, const double *factors)
 {
-    const vql_model *model = catalog->model;
-    const vql_shape *shape = &model->shape;
-    const vql_kernels *kernels = vql_kernels_active();
-    const size_t width = shape->group_width;
+    const vql_shape *shape = &catalog->model->shape;
     const uint16_t *codes = vql_catalog_codes(catalog, event->row, event->event_type);
-    float value[VQL_MAX_WIDTH];
     float rounded[VQL_MAX_KERNELS];
-    uint32_t position = 0;
+    float *sums[VQL_MAX_HEADS];
     round_factors(shape->kernels, factors, rounded);
-    vql_catalog_value(catalog, event->row, event->event_type, value);
-    for (uint32_t g = 0; g < shape->groups; g++) {
-        const uint32_t index = vql_bits_rank(view->occupied, view->before, position + codes[g]);
-        float *sums = view->sums + index * view->width;
-        if (view->carries)
-            spread_carried(view, index, rounded, value + g * width, shape);
-        else
-            kernels->spread(width, shape->kernels, rounded, value + g * width, width + 1, sums);
-        position += model->codewords[g];
+    if (view->carries) {
+        add_event_carried(view, catalog, event, rounded);
+        return;
     }
+    for (uint32_t g = 0; g < shape->groups; g++)
+        sums[g] = view->sums + view->slots[view->starts[g] + codes[g]] * view->width;
+    vql_kernels_active()->spread(shape->groups, shape->group_width, shape->kernels, rounded,
+                                 catalog->value_item + (size_t)event->row * shape->width,
+                                 catalog->value_type + (size_t)event->event_type * shape->width,
+                                 sums);
 }
 
 /* Adds the items, each as an event with the sums of its factors. */

@@ -19,8 +19,9 @@ typedef struct vql_cache_view {
     bool carries; /* whether rows have so many addends that lost is needed */
     int64_t reference_ms;
     int64_t *base_ms;   /* [R] */
-    uint64_t *occupied; /* [words] */
-    uint32_t *before;   /* [words] */
+    uint64_t *occupied; /* [words]: a bit a codeword, group after group */
+    uint32_t *starts;   /* [G]: the first codeword of a group */
+    uint32_t *slots;    /* [Σ_g K_g]: the row of a codeword that is occupied */
     uint32_t *keys;     /* [Σ_g K_g] */
     float *sums;        /* [Σ_g K_g, width] */
     float *lost;        /* [Σ_g K_g, width]: what the sums' roundings have lost */

@@ -61,11 +61,12 @@ typedef struct vql_kernels {
                     float *sum);
 
     /*
-     * sums[r · stride + j] += a[r] · x[j] for j < count, and sums[r · stride + count] += a[r], for
-     * r < terms: one event into the sums of its codeword.
+     * Adds one event to the sums of its codewords: sums[g][r · (width + 1) + j] += a[r] · v[j] for
+     * g < groups, r < terms, j < width, where v[j] = x[g · width + j] + y[g · width + j], and
+     * sums[g][r · (width + 1) + width] += a[r]. The sums of two groups may not overlap.
      */
-    void (*spread)(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                   float *sums);
+    void (*spread)(size_t groups, size_t width, size_t terms, const float *a, const float *x,
+                   const float *y, float *const *sums);
 
     /* x[j] = e^{x[j]} for j < count, x[j] <= 88; what is below FLT_MIN may become 0. */
     void (*exponential)(size_t count, float *x);

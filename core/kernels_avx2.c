@@ -44,15 +44,6 @@ static void combine(size_t count, size_t terms, const float *a, const float *x, 
     }
 }
 
-static void spread(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                   float *sums)
-{
-    for (size_t r = 0; r < terms; r++) {
-        axpy(count, a[r], x, sums + r * stride);
-        sums[r * stride + count] += a[r];
-    }
-}
-
 /* e^x as kernels_portable.h has it. */
 static inline __m256 exponential_lanes(__m256 x)
 {
@@ -272,7 +263,7 @@ const vql_kernels vql_kernels_avx2 = {
     .name = "avx2",
     .axpy = axpy,
     .combine = combine,
-    .spread = spread,
+    .spread = vql_portable_spread,
     .exponential = exponential,
     .attend = attend,
     .attend_bf16 = attend_bf16,

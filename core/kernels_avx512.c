@@ -34,21 +34,38 @@ void vql_avx512_combine(size_t count, size_t terms, const float *a, const float 
     }
 }
 
-void vql_avx512_spread(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                       float *sums)
+/* A value of at most VQL_LANES lanes, given by mask, into one group's sums from their column on. */
+static void spread_lanes(__m512 value, __mmask16 mask, size_t width, size_t terms, const float *a,
+                         float *sums)
 {
-    for (size_t j = 0; j < count; j += VQL_LANES) {
-        const size_t left = count - j;
-        const __mmask16 mask = left < VQL_LANES ? vql_avx512_tail(left) : (__mmask16)0xffff;
-        const __m512 value = _mm512_maskz_loadu_ps(mask, x + j);
-        for (size_t r = 0; r < terms; r++) {
-            float *sum = sums + r * stride + j;
-            const __m512 before = _mm512_maskz_loadu_ps(mask, sum);
-            _mm512_mask_storeu_ps(sum, mask, _mm512_fmadd_ps(_mm512_set1_ps(a[r]), value, before));
-        }
+    for (size_t r = 0; r < terms; r++, sums += width + 1) {
+        const __m512 old = _mm512_maskz_loadu_ps(mask, sums);
+        _mm512_mask_storeu_ps(sums, mask, _mm512_fmadd_ps(_mm512_set1_ps(a[r]), value, old));
     }
-    for (size_t r = 0; r < terms; r++)
-        sums[r * stride + count] += a[r];
+}
+
+void vql_avx512_spread(size_t groups, size_t width, size_t terms, const float *a, const float *x,
+                       const float *y, float *const *sums)
+{
+    for (size_t g = 0; g < groups; g++, x += width, y += width) {
+        size_t j = 0;
+        for (; j + VQL_LANES <= width; j += VQL_LANES) {
+            const __m512 value = _mm512_add_ps(_mm512_loadu_ps(x + j), _mm512_loadu_ps(y + j));
+            for (size_t r = 0; r < terms; r++) {
+                float *sum = sums[g] + r * (width + 1) + j;
+                const __m512 factor = _mm512_set1_ps(a[r]);
+                _mm512_storeu_ps(sum, _mm512_fmadd_ps(factor, value, _mm512_loadu_ps(sum)));
+            }
+        }
+        if (j < width) {
+            const __mmask16 mask = vql_avx512_tail(width - j);
+            const __m512 value = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, x + j),
+                                               _mm512_maskz_loadu_ps(mask, y + j));
+            spread_lanes(value, mask, width, terms, a, sums[g] + j);
+        }
+        for (size_t r = 0; r < terms; r++)
+            sums[g][r * (width + 1) + width] += a[r];
+    }
 }
 
 /* e^x as kernels_portable.h has it. */

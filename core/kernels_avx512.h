@@ -9,8 +9,8 @@
 #include "kernels.h"
 
 void vql_avx512_axpy(size_t count, float a, const float *x, float *sum);
-void vql_avx512_spread(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                       float *sums);
+void vql_avx512_spread(size_t groups, size_t width, size_t terms, const float *a, const float *x,
+                       const float *y, float *const *sums);
 void vql_avx512_combine(size_t count, size_t terms, const float *a, const float *x, size_t stride,
                         float *sum);
 void vql_avx512_exponential(size_t count, float *x);

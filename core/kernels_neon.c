@@ -32,15 +32,6 @@ static void combine(size_t count, size_t terms, const float *a, const float *x, 
         axpy(count, a[r], x + r * stride, sum);
 }
 
-static void spread(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                   float *sums)
-{
-    for (size_t r = 0; r < terms; r++) {
-        axpy(count, a[r], x, sums + r * stride);
-        sums[r * stride + count] += a[r];
-    }
-}
-
 /* e^x as kernels_portable.h has it. */
 static inline float32x4_t exponential_lanes(float32x4_t x)
 {
@@ -252,7 +243,7 @@ const vql_kernels vql_kernels_neon = {
     .name = "neon",
     .axpy = axpy,
     .combine = combine,
-    .spread = spread,
+    .spread = vql_portable_spread,
     .exponential = exponential,
     .attend = attend,
     .attend_bf16 = attend_bf16,

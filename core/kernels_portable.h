@@ -53,6 +53,8 @@ static const float vql_exp_terms[VQL_EXP_TERMS] = {
     1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f,
 };
 
+void vql_portable_spread(size_t groups, size_t width, size_t terms, const float *a, const float *x,
+                         const float *y, float *const *sums);
 void vql_portable_rectify(size_t count, float *x);
 void vql_portable_compact(size_t count, const uint32_t *mask, const float *x, float *out);
 void vql_portable_compact_bf16(size_t count, const uint32_t *mask, const uint16_t *x,

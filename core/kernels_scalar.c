@@ -21,15 +21,6 @@ static void combine(size_t count, size_t terms, const float *a, const float *x, 
         axpy(count, a[r], x + r * stride, sum);
 }
 
-static void spread(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                   float *sums)
-{
-    for (size_t r = 0; r < terms; r++) {
-        axpy(count, a[r], x, sums + r * stride);
-        sums[r * stride + count] += a[r];
-    }
-}
-
 static void exponential(size_t count, float *x)
 {
     for (size_t j = 0; j < count; j++)
@@ -108,6 +99,19 @@ static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fol
     finish(sums, divisors, fold->centre, o, stride);
 }
 
+void vql_portable_spread(size_t groups, size_t width, size_t terms, const float *a, const float *x,
+                         const float *y, float *const *sums)
+{
+    for (size_t g = 0; g < groups; g++, x += width, y += width) {
+        for (size_t r = 0; r < terms; r++) {
+            float *restrict sum = sums[g] + r * (width + 1);
+            for (size_t j = 0; j < width; j++)
+                sum[j] += a[r] * (x[j] + y[j]);
+            sum[width] += a[r];
+        }
+    }
+}
+
 void vql_portable_rectify(size_t count, float *x)
 {
     for (size_t j = 0; j < count; j++)
@@ -145,7 +149,7 @@ const vql_kernels vql_kernels_scalar = {
     .name = "scalar",
     .axpy = axpy,
     .combine = combine,
-    .spread = spread,
+    .spread = vql_portable_spread,
     .exponential = exponential,
     .attend = attend,
     .attend_bf16 = attend_bf16,

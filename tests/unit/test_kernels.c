@@ -148,19 +148,22 @@ static void check_attend(const vql_kernels *level, size_t count, size_t shift)
     free(x);
 }
 
-/* Three terms, the sums of one right behind those of another. */
+/* Two groups of three terms. */
 static void check_spread(const vql_kernels *level, size_t count, const operands *x)
 {
-    enum { TERMS = 3 };
-    static float wanted[TERMS * (MOST + 1) + GUARD];
-    static float found[TERMS * (MOST + 1) + GUARD];
-    for (size_t j = 0; j < sizeof wanted / sizeof *wanted; j++)
+    enum { GROUPS = 2, TERMS = 3, ROOM = TERMS * (MOST + 1) + GUARD };
+    static float wanted[GROUPS * ROOM];
+    static float found[GROUPS * ROOM];
+    float *const wanted_sums[GROUPS] = {wanted, wanted + ROOM};
+    float *const found_sums[GROUPS] = {found + ROOM, found};
+    for (size_t j = 0; j < GROUPS * ROOM; j++)
         found[j] = wanted[j] = UNTOUCHED;
-    vql_kernels_scalar.spread(count, TERMS, x->panel, x->row[0], count + 1, wanted);
-    level->spread(count, TERMS, x->panel, x->row[0], count + 1, found);
-    for (size_t j = 0; j < sizeof wanted / sizeof *wanted; j++)
-        expect_sum("spread", level, count, (double)found[j], (double)wanted[j],
-                   fabs((double)wanted[j]) + 10.0);
+    vql_kernels_scalar.spread(GROUPS, count / GROUPS, TERMS, x->panel, x->row[0], x->row[1],
+                              wanted_sums);
+    level->spread(GROUPS, count / GROUPS, TERMS, x->panel, x->row[0], x->row[1], found_sums);
+    for (size_t j = 0; j < GROUPS * ROOM; j++)
+        expect_sum("spread", level, count, (double)found[(j + ROOM) % (GROUPS * ROOM)],
+                   (double)wanted[j], fabs((double)wanted[j]) + 10.0);
 }
 
 static void check_sums(const vql_kernels *level, size_t count, size_t shift)
