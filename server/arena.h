@@ -1,7 +1,7 @@
 /*
- * Memory of one kind that is counted apart: a jemalloc arena of its own, whose statistics say what
- * it takes, size classes included. Where jemalloc is not linked (a sanitizer has an allocator of
- * its own) the C library's blocks are counted instead.
+ * Memory of one kind that is counted apart: with jemalloc, an arena of its own, so that what is
+ * freed here is free for the same use again. The count is the allocator's: blocks are counted as
+ * large as they are, size classes included.
  *
  * An arena is used by one thread at a time.
  */
@@ -23,7 +23,7 @@ void arena_free(arena *a);
 /* Allocates from the arena, which outlives it. */
 const vql_allocator *arena_allocator(arena *a);
 
-/* The bytes that are allocated, by jemalloc's count at this moment. Takes some microseconds. */
-size_t arena_bytes(arena *a);
+/* The bytes of the blocks that are allocated. */
+size_t arena_bytes(const arena *a);
 
 #endif

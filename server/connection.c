@@ -207,6 +207,7 @@ static bool start(connection *c, uv_stream_t *listener)
     if (uv_accept(listener, (uv_stream_t *)&c->socket) != 0)
         return false;
     (void)uv_tcp_nodelay(&c->socket, 1);
+    (void)uv_tcp_keepalive(&c->socket, 1, LIMIT_KEEPALIVE_S);
     c->session = session_new(&c->owner->options, &service_handler, &c->peer);
     if (!c->session)
         return false;

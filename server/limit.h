@@ -47,6 +47,12 @@ enum {
     LIMIT_READ_BYTES = 65536,
     LIMIT_WRITE_BYTES = 262144,
 
+    /* Seconds of silence after which the kernel asks whether a client is still there. */
+    LIMIT_KEEPALIVE_S = 60,
+
+    /* The least that --memory may come to for one thread: below it nothing useful stays. */
+    LIMIT_LEAST_MEMORY = 1048576,
+
     /* Connections that wait to be accepted. */
     LIMIT_BACKLOG = 511,
 

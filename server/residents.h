@@ -2,8 +2,8 @@
  * The users whose caches are in memory, within a budget of bytes. A cache that is not here can be
  * made again from the store, so the budget is kept by dropping caches: eviction.h says which.
  *
- * What counts is what the arena of the caches takes, by the allocator's own statistics; between two
- * looks at those, what the caches themselves say. One thread.
+ * What counts is what the allocator gives to the caches, rounded up to its size classes. One
+ * thread.
  */
 #ifndef VQL_SERVER_RESIDENTS_H
 #define VQL_SERVER_RESIDENTS_H
@@ -34,6 +34,9 @@ const vql_allocator *residents_allocator(residents *r);
 
 /* A user's cache, which counts as a use; NULL: it is not here. Valid until residents_settle. */
 vql_cache *residents_get(residents *r, uint64_t user_id);
+
+/* The same without counting as a use. */
+const vql_cache *residents_peek(const residents *r, uint64_t user_id);
 
 /* Takes a cache of a user that has none here. False: no memory; the cache is the caller's. */
 bool residents_put(residents *r, uint64_t user_id, vql_cache *cache);

@@ -40,24 +40,35 @@ static int64_t wall_clock_ms(void)
     return now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
-/*
- * A bound socket; every worker has one on the same address, and the kernel spreads connections over
- * them.
- */
-static int bind_socket(const struct addrinfo *info)
+/* A bound socket; -1 with errno. */
+static int bind_socket(const struct addrinfo *info, bool shared)
 {
     const int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     const int on = 1;
+    const int share = shared;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &share, sizeof share) == 0 &&
         bind(fd, info->ai_addr, info->ai_addrlen) == 0)
         return fd;
     const int error = errno;
     (void)close(fd);
     errno = error;
     return -1;
+}
+
+/*
+ * Whether the address is free. Workers share it, so that the kernel spreads connections over them;
+ * with another server, which shares its own likewise, it would spread users over two stores.
+ */
+static bool is_free(const struct addrinfo *info)
+{
+    const int fd = bind_socket(info, false);
+    if (fd < 0)
+        return false;
+    (void)close(fd);
+    return true;
 }
 
 /* Looks the host up. NULL: logged. */
@@ -146,7 +157,7 @@ static bool make_worker(server *s, uint32_t index, uint32_t count, struct addrin
     worker *w = &s->workers[index];
     configure(w, s, index);
     w->worker_count = count;
-    const int fd = bind_socket(info);
+    const int fd = bind_socket(info, true);
     if (fd < 0 || !keep_port(fd, info)) {
         log_error("cannot listen", log_str("listen", s->config->listen),
                   log_str("error", strerror(errno)));
@@ -197,7 +208,10 @@ static bool start_workers(server *s, uint32_t count)
     if (!info)
         return false;
     char text[ADDRESS_TEXT_BYTES];
-    bool ok = true;
+    bool ok = is_free(info);
+    if (!ok)
+        log_error("cannot listen", log_str("listen", s->config->listen),
+                  log_str("error", strerror(errno)));
     while (ok && s->count < count) {
         ok = make_worker(s, s->count, count, info);
         s->count += ok;
@@ -295,6 +309,11 @@ bool server_run(const config *c, const registry *models)
 {
     server s = {.config = c, .models = models};
     const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();
+    if (c->memory > 0 && c->memory / count < LIMIT_LEAST_MEMORY) {
+        log_error("memory: too little for each thread", log_u64("memory", c->memory),
+                  log_u64("threads", count), log_u64("least_a_thread", LIMIT_LEAST_MEMORY));
+        return false;
+    }
     s.workers = calloc(count, sizeof *s.workers);
     if (!s.workers || !init_control(&s)) {
         log_error("no memory for the server");

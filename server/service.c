@@ -31,9 +31,10 @@ struct exchange {
     job *first, **last;
     uint32_t jobs;
 
-    /* Health.Watch: the last status sent, and the service's list; NULL otherwise. */
-    int watched_status;
-    exchange *next_watcher, **watcher_link;
+    int watched_status; /* Health.Watch: the last one sent */
+
+    bool listed; /* in the service's watchers or streams */
+    LIST_ENTRY(exchange) in_list;
 };
 
 /* The values of grpc.health.v1.HealthCheckResponse.ServingStatus. */
@@ -98,11 +99,8 @@ static void exchange_free(exchange *x)
             atomic_store_explicit(&j->cancelled, true, memory_order_relaxed);
         j = next;
     }
-    if (x->watcher_link) {
-        *x->watcher_link = x->next_watcher;
-        if (x->next_watcher)
-            x->next_watcher->watcher_link = x->watcher_link;
-    }
+    if (x->listed)
+        LIST_REMOVE(x, in_list);
     free(x);
 }
 
@@ -133,6 +131,12 @@ static void finish_no_memory(exchange *x)
     finish(x, &error);
 }
 
+static void enlist(exchange *x, struct exchange_list *list)
+{
+    LIST_INSERT_HEAD(list, x, in_list);
+    x->listed = true;
+}
+
 static void on_call(void *context, call *c, const char *path)
 {
     peer *p = context;
@@ -152,6 +156,8 @@ static void on_call(void *context, call *c, const char *path)
     call_set_data(c, x);
     if (p->service->draining && m->decode)
         finish_unavailable(x, "the server is draining");
+    else if (m->streaming)
+        enlist(x, &p->service->streams);
 }
 
 /* Sends the answers that are due. The exchange may be gone afterwards. */
@@ -177,6 +183,10 @@ static void send_answers(service *s, exchange *x)
     }
     if (!x->first && (x->half_closed || !x->method->streaming)) {
         finish_ok(x);
+        return;
+    }
+    if (!x->first && s->draining) {
+        finish_unavailable(x, "the server is draining");
         return;
     }
     if (!x->broken && x->jobs < LIMIT_STREAM_JOBS)
@@ -212,6 +222,16 @@ static void refuse_job(service *s, exchange *x, job *j)
     x->broken = true;
     call_hold(x->call);
     send_answers(s, x);
+}
+
+/* Refuses the next request of a stream. The exchange may be gone afterwards. */
+static void refuse(service *s, exchange *x, const grpc_error *error)
+{
+    job *j = add_job(s, x);
+    if (!j)
+        return;
+    j->error = *error;
+    refuse_job(s, x, j);
 }
 
 /* Decodes and validates a request and sends it on its way. False: the job's error says why not. */
@@ -257,6 +277,13 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
         return;
     }
     x->asked = true;
+    if (s->draining && x->method->streaming) {
+        grpc_error error;
+        grpc_fail(&error, GRPC_UNAVAILABLE, "the server is draining");
+        error.pushback_ms = LIMIT_PUSHBACK_MS;
+        refuse(s, x, &error);
+        return;
+    }
     if (x->method->answer)
         x->method->answer(s, x, message, bytes);
     else
@@ -268,15 +295,10 @@ static void on_refused(void *context, call *c, const grpc_error *error)
 {
     service *s = ((peer *)context)->service;
     exchange *x = call_data(c);
-    if (!x->method->streaming) {
+    if (x->method->streaming)
+        refuse(s, x, error);
+    else
         finish(x, error);
-        return;
-    }
-    job *j = add_job(s, x);
-    if (!j)
-        return;
-    j->error = *error;
-    refuse_job(s, x, j);
 }
 
 static void on_half_close(void *context, call *c)
@@ -373,37 +395,38 @@ static void answer_watch(service *s, exchange *x, const uint8_t *message, size_t
         finish_no_memory(x);
         return;
     }
-    x->next_watcher = s->watchers;
-    x->watcher_link = &s->watchers;
-    if (s->watchers)
-        s->watchers->watcher_link = &x->next_watcher;
-    s->watchers = x;
+    enlist(x, &s->watchers);
     if (s->draining)
         finish_unavailable(x, "the server is draining");
 }
 
-/* Takes the first watcher off the list. */
-static exchange *take_watcher(service *s)
+/* Takes the first exchange off a list. NULL: it is empty. */
+static exchange *take_first(struct exchange_list *list)
 {
-    exchange *x = s->watchers;
-    if (!x)
-        return NULL;
-    s->watchers = x->next_watcher;
-    if (x->next_watcher)
-        x->next_watcher->watcher_link = &s->watchers;
-    x->watcher_link = NULL;
+    exchange *x = LIST_FIRST(list);
+    if (x) {
+        LIST_REMOVE(x, in_list);
+        x->listed = false;
+    }
     return x;
 }
 
 void service_drain(service *s)
 {
     s->draining = true;
-    for (exchange *x = take_watcher(s); x; x = take_watcher(s)) {
+    for (exchange *x = take_first(&s->watchers); x; x = take_first(&s->watchers)) {
         peer *p = x->peer;
         if (x->watched_status == HEALTH_SERVING && !send_health(s, x, HEALTH_NOT_SERVING))
             finish_no_memory(x);
         else
             finish_unavailable(x, "the server is draining");
+        p->wake(p);
+    }
+    for (exchange *x = take_first(&s->streams); x; x = take_first(&s->streams)) {
+        peer *p = x->peer;
+        if (x->first)
+            continue; /* what it has asked is answered; then send_answers ends it */
+        finish_unavailable(x, "the server is draining");
         p->wake(p);
     }
 }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "decode.h"
 #include "encode.h"
@@ -20,6 +21,7 @@
 #include "session.h"
 
 typedef struct exchange exchange;
+LIST_HEAD(exchange_list, exchange);
 
 typedef struct service {
     /* Set by the owner, and constant. */
@@ -40,7 +42,8 @@ typedef struct service {
     bool draining;
     job_pool jobs;
     message_buffer message;
-    exchange *watchers; /* calls of Health.Watch */
+    struct exchange_list watchers; /* calls of Health.Watch */
+    struct exchange_list streams;  /* calls with any number of requests */
 } service;
 
 /*
@@ -60,7 +63,7 @@ void service_complete(service *s, job *j);
 
 /*
  * From now on new requests are refused with UNAVAILABLE and health is NOT_SERVING; Health.Watch
- * calls are told, and end.
+ * calls are told, and end, and streams end once what they have asked is answered.
  */
 void service_drain(service *s);
 

@@ -116,13 +116,20 @@ static bool replay(shard *s, uint64_t user_id, vql_cache *cache)
     }
 }
 
+/* An empty cache for a user. NULL: no memory. */
+static vql_cache *new_cache(const shard *s, uint64_t user_id, const vql_allocator *allocator)
+{
+    vql_cache *cache;
+    const vql_cache_options options = {.format = s->cache_format, .seed = user_id};
+    return vql_cache_new_with(s->models->catalog, &options, allocator, &cache) == VQL_OK ? cache
+                                                                                         : NULL;
+}
+
 /* Makes the user's cache from the store. NULL: no memory. */
 static vql_cache *make_cache(shard *s, uint64_t user_id)
 {
-    vql_cache *cache;
-    const vql_allocator *allocator = residents_allocator(s->residents);
-    const vql_cache_options options = {.format = s->cache_format, .seed = user_id};
-    if (vql_cache_new_with(s->models->catalog, &options, allocator, &cache) != VQL_OK)
+    vql_cache *cache = new_cache(s, user_id, residents_allocator(s->residents));
+    if (!cache)
         return NULL;
     if (!replay(s, user_id, cache) || !residents_put(s->residents, user_id, cache)) {
         vql_cache_free(cache);
@@ -138,6 +145,10 @@ static vql_cache *find_cache(shard *s, uint64_t user_id)
     return cache ? cache : make_cache(s, user_id);
 }
 
+/*
+ * A user whose cache was evicted is not given a new one: the store has the events, and a score will
+ * make it. A new user's is made at once, while that costs nothing.
+ */
 static void run_append(shard *s, job *j)
 {
     const size_t asked = j->event_count;
@@ -145,17 +156,18 @@ static void run_append(shard *s, job *j)
     j->durability = s->store->durability;
     if (asked == 0)
         return;
-    vql_cache *cache = find_cache(s, j->user_id);
-    if (!cache || !store_append(s->store, j->user_id, j->events, &j->event_count, &j->sequence)) {
+    vql_cache *cache =
+        j->sequence == 0 ? find_cache(s, j->user_id) : residents_get(s->residents, j->user_id);
+    if ((j->sequence == 0 && !cache) ||
+        !store_append(s->store, j->user_id, j->events, &j->event_count, &j->sequence)) {
         no_memory(j);
         return;
     }
     j->appended = (uint32_t)j->event_count;
     j->duplicates = (uint32_t)(asked - j->event_count);
-    /*
-     * The store has the events. A cache that cannot take them is dropped, and made again when it is
-     * needed.
-     */
+    if (!cache)
+        return;
+    /* A cache that cannot take the events is dropped, and made again when it is needed. */
     if (cache_append(s, cache, j->events, j->event_count))
         residents_resized(s->residents, j->user_id);
     else
@@ -174,14 +186,12 @@ static void run_get(shard *s, job *j)
     j->sequence = j->history.sequence;
     if (j->sequence == 0)
         return;
-    const vql_cache *cache = find_cache(s, j->user_id);
-    if (!cache) {
-        no_memory(j);
-        return;
+    const vql_cache *cache = residents_peek(s->residents, j->user_id);
+    if (cache) {
+        j->cache_bytes = vql_cache_bytes(cache);
+        for (uint32_t g = 0; g < vql_model_shape(s->models->model)->groups; g++)
+            j->occupied[g] = vql_cache_occupied(cache, g);
     }
-    j->cache_bytes = vql_cache_bytes(cache);
-    for (uint32_t g = 0; g < vql_model_shape(s->models->model)->groups; g++)
-        j->occupied[g] = vql_cache_occupied(cache, g);
     uint64_t end = j->sequence + 1;
     if (j->before_sequence != 0 && j->before_sequence < end)
         end = j->before_sequence;
@@ -202,10 +212,12 @@ static bool begin_with_events(shard *s, job *j, const vql_cache *cache)
 {
     if (!store_drop_applied(s->store, j->user_id, j->events, &j->event_count))
         return false;
-    vql_cache *extended;
-    const vql_code code = cache ? vql_cache_clone(cache, &extended)
-                                : vql_cache_new(s->models->catalog, NULL, &extended);
-    if (code != VQL_OK)
+    vql_cache *extended = NULL;
+    if (!cache)
+        extended = new_cache(s, j->user_id, NULL);
+    else if (vql_cache_clone(cache, &extended) != VQL_OK)
+        return false;
+    if (!extended)
         return false;
     const bool appended = cache_append(s, extended, j->events, j->event_count);
     if (appended)
@@ -264,8 +276,11 @@ static bool is_over(job *j, uint64_t now_ns)
         return true;
     }
     if (now_ns >= j->deadline_ns) {
-        grpc_fail(&j->error, GRPC_DEADLINE_EXCEEDED, "deadline passed after %zu of %zu candidates",
-                  j->scored, j->item_count);
+        if (j->operation == OPERATION_SCORE)
+            grpc_fail(&j->error, GRPC_DEADLINE_EXCEEDED,
+                      "deadline passed after %zu of %zu candidates", j->scored, j->item_count);
+        else
+            grpc_fail(&j->error, GRPC_DEADLINE_EXCEEDED, "deadline passed before work began");
         return true;
     }
     return false;

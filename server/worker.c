@@ -131,6 +131,7 @@ static void finish_turn(worker *w)
 static void on_turn_end(uv_check_t *check)
 {
     worker *w = check->data;
+    w->service.wall_ms = w->connections.wall_ms();
     read_mailboxes(w);
     run_shard(w);
     finish_turn(w);

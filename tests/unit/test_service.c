@@ -94,7 +94,8 @@ static void teardown(void)
         if (routed[i])
             service_complete(&s, routed[i]);
     ck_assert_uint_eq(s.jobs.taken, 0);
-    ck_assert_ptr_null(s.watchers);
+    ck_assert(LIST_EMPTY(&s.watchers));
+    ck_assert(LIST_EMPTY(&s.streams));
     service_clear(&s);
     h2_client_free(client);
 }
@@ -395,6 +396,31 @@ START_TEST(draining_tells_watchers_and_refuses)
 }
 END_TEST
 
+/* An idle stream ends at once, a busy one behind its answers; what it asks then is refused. */
+START_TEST(draining_ends_streams)
+{
+    const int32_t idle = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    const int32_t busy = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    const int32_t asking = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    send_append(busy, 1, 0, false);
+    send_append(asking, 2, 0, false);
+    exchange_bytes();
+    service_drain(&s);
+    exchange_bytes();
+    check_status(idle, GRPC_UNAVAILABLE);
+    send_append(asking, 3, 0, false);
+    exchange_bytes();
+    ck_assert_uint_eq(routed_count, 2);
+    answer(0, 7);
+    answer(1, 8);
+    exchange_bytes();
+    ck_assert_uint_eq(answered_sequence(busy, 0), 7);
+    check_status(busy, GRPC_UNAVAILABLE);
+    ck_assert_uint_eq(answered_sequence(asking, 0), 8);
+    check_status(asking, GRPC_UNAVAILABLE);
+}
+END_TEST
+
 START_TEST(a_watcher_that_leaves_is_forgotten)
 {
     const int32_t first = call_health(WATCH_METHOD, "");
@@ -428,6 +454,7 @@ int main(void)
     tcase_add_test(test, unknown_methods);
     tcase_add_test(test, health_of_every_service);
     tcase_add_test(test, draining_tells_watchers_and_refuses);
+    tcase_add_test(test, draining_ends_streams);
     tcase_add_test(test, a_watcher_that_leaves_is_forgotten);
     suite_add_tcase(suite, test);
     return check_main(suite);
