@@ -27,6 +27,9 @@ struct exchange {
     bool half_closed; /* no more will */
     bool broken;      /* a request was refused: those behind it are not looked at */
 
+    /* Why the exchange ends with UNAVAILABLE once what was asked is answered; NULL: it does not. */
+    const char *ending;
+
     /* Jobs under way, in the order of their requests; answers leave in this order. */
     job *first, **last;
     uint32_t jobs;
@@ -185,22 +188,35 @@ static void send_answers(service *s, exchange *x)
         finish_ok(x);
         return;
     }
-    if (!x->first && s->draining) {
-        finish_unavailable(x, "the server is draining");
+    if (!x->first && x->ending) {
+        finish_unavailable(x, x->ending);
         return;
     }
     if (!x->broken && x->jobs < LIMIT_STREAM_JOBS)
         call_resume(x->call);
 }
 
+/* Ends the exchange with UNAVAILABLE, behind the answers that it is owed. */
+static void end_unavailable(exchange *x, const char *why)
+{
+    if (!x->first) {
+        finish_unavailable(x, why);
+        return;
+    }
+    x->ending = why;
+}
+
 /*
- * A job for the exchange, behind those under way. NULL: there are too many, and the call is over.
+ * A job for the exchange, behind those under way. NULL: there are too many, and the exchange ends,
+ * or has ended.
  */
 static job *add_job(service *s, exchange *x)
 {
     job *j = job_take(&s->jobs);
     if (!j) {
-        finish_unavailable(x, "the server is overloaded: too many requests are under way");
+        x->broken = true;
+        call_hold(x->call);
+        end_unavailable(x, "the server is overloaded: too many requests are under way");
         return NULL;
     }
     j->exchange = x;
@@ -424,9 +440,7 @@ void service_drain(service *s)
     }
     for (exchange *x = take_first(&s->streams); x; x = take_first(&s->streams)) {
         peer *p = x->peer;
-        if (x->first)
-            continue; /* what it has asked is answered; then send_answers ends it */
-        finish_unavailable(x, "the server is draining");
+        end_unavailable(x, "the server is draining");
         p->wake(p);
     }
 }

@@ -270,6 +270,28 @@ START_TEST(a_full_mailbox_is_unavailable_with_pushback)
 }
 END_TEST
 
+/* Without a job to be had, a stream ends behind the answers that it is owed. */
+START_TEST(too_many_requests_under_way)
+{
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    send_append(stream, 1, 0, false);
+    exchange_bytes();
+    const uint32_t taken = s.jobs.taken;
+    s.jobs.taken = LIMIT_JOBS;
+    send_append(stream, 2, 0, false);
+    const int32_t other = h2_client_call(client, "/vql.v1.History/Append", NULL);
+    send_append(other, 3, 0, true);
+    exchange_bytes();
+    s.jobs.taken = taken;
+    check_status(other, GRPC_UNAVAILABLE);
+    ck_assert(!h2_client_answer(client, stream)->ended);
+    answer(0, 9);
+    exchange_bytes();
+    ck_assert_uint_eq(answered_sequence(stream, 0), 9);
+    check_status(stream, GRPC_UNAVAILABLE);
+}
+END_TEST
+
 START_TEST(a_cancelled_call_cancels_its_jobs)
 {
     const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
@@ -448,6 +470,7 @@ int main(void)
     tcase_add_test(test, a_message_too_long_ends_the_stream);
     tcase_add_test(test, a_stray_reset_harms_nobody);
     tcase_add_test(test, a_full_mailbox_is_unavailable_with_pushback);
+    tcase_add_test(test, too_many_requests_under_way);
     tcase_add_test(test, a_cancelled_call_cancels_its_jobs);
     tcase_add_test(test, unary_methods_take_one_request);
     tcase_add_test(test, an_empty_stream_is_fine);
