@@ -182,12 +182,12 @@ static void flush(connection *c)
         else if ((size_t)written < count)
             write_later(c, bytes + written, count - (size_t)written);
     }
-    if (c->closing || c->unwritten)
+    if (c->closing)
         return;
-    if (c->broken || session_done(c->session))
+    if (!c->unwritten && (c->broken || session_done(c->session)))
         close_connection(c);
     else
-        set_timer(c);
+        set_timer(c); /* deadlines pass for a client that does not read, too */
 }
 
 void connections_flush(connections *all)
@@ -199,6 +199,8 @@ void connections_flush(connections *all)
         if (!c->closing)
             flush(c);
     }
+    if (all->waiting)
+        connections_accept(all, all->waiting);
 }
 
 /* The socket and the session of a connection that was accepted. False: it cannot be used. */
@@ -217,8 +219,9 @@ static bool start(connection *c, uv_stream_t *listener)
 void connections_accept(connections *all, uv_stream_t *listener)
 {
     connection *c = calloc(1, sizeof *c);
+    all->waiting = c ? NULL : listener;
     if (!c)
-        return; /* the socket stays in the backlog until there is memory */
+        return;
     c->peer = (peer){.service = all->service, .wake = on_wake};
     c->owner = all;
     c->timer_due = UINT64_MAX;
@@ -245,6 +248,7 @@ void connections_accept(connections *all, uv_stream_t *listener)
 
 void connections_drain(connections *all)
 {
+    all->waiting = NULL;
     for (connection *c = all->all; c; c = c->next) {
         session_shutdown(c->session);
         mark_dirty(c);
@@ -253,6 +257,7 @@ void connections_drain(connections *all)
 
 void connections_close(connections *all)
 {
+    all->waiting = NULL;
     while (all->all)
         close_connection(all->all);
 }

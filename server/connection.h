@@ -25,8 +25,12 @@ typedef struct connections {
 
     /* Zeros at first. */
     uint32_t count;
-    connection *all;       /* every open one */
-    connection *dirty;     /* those with something to write */
+    connection *all;   /* every open one */
+    connection *dirty; /* those with something to write */
+
+    /* A listener whose next connection there was no memory for: tried again at each flush. */
+    uv_stream_t *waiting;
+
     uint8_t *read_buffer;  /* [LIMIT_READ_BYTES] */
     uint8_t *write_buffer; /* [LIMIT_WRITE_BYTES] */
 } connections;
@@ -35,8 +39,8 @@ typedef struct connections {
 bool connections_init(connections *all);
 
 /*
- * Accepts a connection from a listening socket; beyond max_count, or without memory, it is closed
- * at once.
+ * Accepts a connection from a listening socket; beyond max_count it is closed at once. Without
+ * memory it is tried again at the next flush: libuv takes no other from the listener before.
  */
 void connections_accept(connections *all, uv_stream_t *listener);
 
