@@ -42,7 +42,6 @@ void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vq
     const size_t numbers = VQL_BLOCK * attention->weight_stride;
     attention->fold_values = vql_scratch_take(scratch, (most + 1) * (size_t)columns, sizeof(float));
     attention->fold_normalisers = vql_scratch_take(scratch, most + 1, sizeof(float));
-    attention->ones = vql_scratch_take(scratch, most, sizeof(float));
     attention->logits = vql_scratch_take(scratch, numbers, sizeof(float));
     attention->wide_weights = vql_scratch_take(scratch, attention->weight_stride, sizeof(float));
     attention->weights = vql_scratch_take(scratch, numbers, number);
@@ -62,11 +61,11 @@ static void take_centre(vql_attention *attention, uint32_t occupied, float *cent
     const vql_kernels *kernels = attention->kernels;
     const size_t columns = attention->columns;
     float total = 0.0f;
+    memset(centre, 0, columns * sizeof *centre);
     for (uint32_t i = 0; i < occupied; i++) {
-        attention->ones[i] = 1.0f;
         total += attention->fold_normalisers[i];
+        kernels->axpy(columns, 1.0f, attention->fold_values + i * columns, centre);
     }
-    kernels->combine(columns, occupied, attention->ones, attention->fold_values, columns, centre);
     for (size_t j = 0; j < columns; j++)
         centre[j] /= total;
     for (uint32_t i = 0; i < occupied; i++)
@@ -95,22 +94,40 @@ static void pack_f32(const vql_attention *attention, vql_folded_head *folded, ui
     memcpy(folded->normalisers, attention->fold_normalisers, count * sizeof(float));
 }
 
-void vql_attention_set_head(vql_attention *attention, uint32_t head, uint32_t occupied)
+/* Copies the codewords in use to the scratch, and a row of zeros behind them; returns how many. */
+static uint32_t gather_occupied(vql_attention *attention, vql_folded_head *folded,
+                                const float *values, const float *normalisers)
+{
+    const size_t columns = attention->columns;
+    uint32_t occupied = 0;
+    memset(folded->mask, 0, (folded->codewords + 31) / 32 * sizeof *folded->mask);
+    for (uint32_t a = 0; a < folded->codewords; a++, values += columns) {
+        if (normalisers[a] <= 0.0f)
+            continue;
+        folded->mask[a / 32] |= UINT32_C(1) << a % 32;
+        attention->fold_normalisers[occupied] = normalisers[a];
+        memcpy(attention->fold_values + occupied * columns, values, columns * sizeof *values);
+        occupied++;
+    }
+    memset(attention->fold_values + occupied * columns, 0, columns * sizeof *values);
+    attention->fold_normalisers[occupied] = 0.0f;
+    return occupied;
+}
+
+void vql_attention_set_head(vql_attention *attention, uint32_t head, const float *values,
+                            const float *normalisers)
 {
     vql_folded_head *folded = &attention->heads[head];
-    const size_t columns = attention->columns;
+    const uint32_t occupied = gather_occupied(attention, folded, values, normalisers);
     const uint32_t count = vql_round_up(occupied, 2);
     folded->occupied = occupied;
     if (occupied == 0)
         return;
-    memset(attention->fold_values + occupied * columns, 0,
-           (count - occupied) * columns * sizeof(float));
-    memset(attention->fold_normalisers + occupied, 0, (count - occupied) * sizeof(float));
     if (attention->format == VQL_SCORING_BF16) {
         take_centre(attention, occupied, folded->centre);
         pack_bf16(attention, folded, count);
     } else {
-        memset(folded->centre, 0, columns * sizeof(float));
+        memset(folded->centre, 0, attention->columns * sizeof(float));
         pack_f32(attention, folded, count);
     }
 }

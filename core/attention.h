@@ -37,11 +37,9 @@ typedef struct vql_attention {
 
     vql_folded_head *heads; /* [H] */
 
-    /* What a fold writes for one head, before vql_attention_set_head; occupied codewords only. */
-    float *fold_values;      /* [max K + 1, columns]: Σ_r w f S; what is beyond d is zero */
-    float *fold_normalisers; /* [max K + 1]: Σ_r w f n */
-
-    float *ones; /* [max K] */
+    /* Scratch of setting a head: the codewords in use, in ascending order. */
+    float *fold_values;      /* [max K + 1, columns] */
+    float *fold_normalisers; /* [max K + 1] */
 
     /* Scratch of a block. */
     float *logits;        /* [VQL_BLOCK, weight_stride] */
@@ -57,10 +55,11 @@ void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vq
 void vql_attention_clear(vql_attention *attention);
 
 /*
- * Takes over what was written to fold_values, fold_normalisers and the head's mask for `occupied`
- * codewords in ascending order. Overwrites the former two.
+ * Sets a head's folded history: values [K, columns], what is beyond d being zero, and normalisers
+ * [K], zero for codewords that are not in use.
  */
-void vql_attention_set_head(vql_attention *attention, uint32_t head, uint32_t occupied);
+void vql_attention_set_head(vql_attention *attention, uint32_t head, const float *values,
+                            const float *normalisers);
 
 /*
  * o of a block of candidates by their rows, o[m · stride + j]: D numbers each, and up to

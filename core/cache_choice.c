@@ -1,7 +1,9 @@
 #include "cache_choice.h"
 
+#include <string.h>
+
+#include "allocation.h"
 #include "cache_fold.h"
-#include "cache_view.h"
 
 void vql_cache_set_form(vql_cache *cache, vql_cache_form form)
 {
@@ -147,42 +149,79 @@ static vql_code make_rows(vql_cache *like, const vql_cache *cache, vql_cache_for
     return code;
 }
 
-/* Gives rows of codewords, all zeros, the sums of a view of the same codewords. */
-static void fill_sums(vql_cache *like, const vql_cache_view *view)
+/* Adds an item, of which there are `count`, to the sums and counts of its codewords. */
+static void add_item(vql_cache *like, uint32_t position, const float *factors, uint32_t count,
+                     double *sums)
 {
-    const vql_row_layout layout = vql_row_layout_of(like);
-    double addend[VQL_MAX_WIDTH + 1];
-    for (uint32_t i = 0; i < view->count; i++) {
-        const float *sums = vql_cache_row_sums(view, i);
-        uint8_t *slices = vql_rows_slices(&like->rows, i);
-        for (uint32_t r = 0; r < layout.kernels; r++) {
-            for (size_t j = 0; j <= layout.width; j++)
-                addend[j] = (double)sums[r * (layout.width + 1) + j];
-            vql_codec_add(layout.format, layout.width, slices + r * layout.slice_bytes, addend,
-                          &like->random);
+    const vql_catalog *catalog = like->catalog;
+    const vql_shape *shape = &catalog->model->shape;
+    const size_t width = shape->group_width;
+    const vql_cache_event event = vql_item_event(catalog->model, position);
+    const uint16_t *codes = vql_catalog_codes(catalog, event.row, event.event_type);
+    float value[VQL_MAX_WIDTH];
+    vql_catalog_value(catalog, event.row, event.event_type, value);
+    uint32_t first = 0;
+    for (uint32_t g = 0; g < shape->groups; g++) {
+        const uint32_t index = vql_rows_index(&like->rows, first + codes[g]);
+        double *sum = sums + (size_t)index * shape->kernels * (width + 1);
+        for (uint32_t r = 0; r < shape->kernels; r++, sum += width + 1) {
+            for (size_t j = 0; j < width; j++)
+                sum[j] += (double)factors[r] * (double)value[g * width + j];
+            sum[width] += (double)factors[r];
         }
+        vql_rows_set_count(&like->rows, index, vql_rows_count(&like->rows, index) + count);
+        first += catalog->model->codewords[g];
     }
 }
 
-/* Adds the items' counts to those of their codewords' rows. */
-static void fill_counts(vql_cache *like, const vql_cache_rows *items)
+/* Gives rows of codewords, all zeros, the counts of a cache's items, and sums their events. */
+static void add_items(vql_cache *like, const vql_cache *cache, double *sums)
 {
-    const vql_catalog *catalog = like->catalog;
+    const vql_row_layout layout = vql_row_layout_of(cache);
+    const vql_cache_rows *items = &cache->rows;
+    const uint8_t *slice = vql_rows_slices(items, 0);
     uint32_t item = 0;
     for (uint32_t w = 0; w < items->words; w++) {
         for (uint64_t left = vql_rows_occupied(items)[w]; left != 0; left &= left - 1) {
             const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
-            const vql_cache_event event = vql_item_event(catalog->model, position);
-            const uint16_t *codes = vql_catalog_codes(catalog, event.row, event.event_type);
-            const uint32_t count = vql_rows_count(items, item++);
-            uint32_t first = 0;
-            for (uint32_t g = 0; g < catalog->model->shape.groups; g++) {
-                const uint32_t index = vql_rows_index(&like->rows, first + codes[g]);
-                vql_rows_set_count(&like->rows, index, vql_rows_count(&like->rows, index) + count);
-                first += catalog->model->codewords[g];
-            }
+            float factors[VQL_MAX_KERNELS];
+            for (uint32_t r = 0; r < layout.kernels; r++, slice += layout.slice_bytes)
+                factors[r] = vql_codec_normaliser(layout.format, 0, layout.slice_bytes, slice);
+            add_item(like, position, factors, vql_rows_count(items, item++), sums);
         }
     }
+}
+
+/* Items become rows of codewords, for the same bases; the tail stays. */
+static vql_code convert_items(vql_cache *cache)
+{
+    const uint32_t tail_count = cache->tail.count;
+    vql_cache like = *cache;
+    cache->tail.count = 0;
+    vql_code code = make_rows(&like, cache, VQL_FORM_ROWS);
+    cache->tail.count = tail_count;
+    if (code != VQL_OK)
+        return code;
+    const vql_row_layout layout = vql_row_layout_of(&like);
+    const size_t slices = (size_t)like.rows.count * layout.kernels;
+    const size_t numbers = slices * (layout.width + 1);
+    double *sums = vql_allocate_array(&cache->allocator, numbers, sizeof *sums, NULL);
+    if (sums == NULL) {
+        vql_rows_release(&like.rows, &cache->allocator);
+        return VQL_NO_MEMORY;
+    }
+    memset(sums, 0, numbers * sizeof *sums);
+    add_items(&like, cache, sums);
+    for (size_t i = 0; i < slices; i++)
+        vql_codec_add(layout.format, layout.width,
+                      vql_rows_slices(&like.rows, 0) + i * layout.slice_bytes,
+                      sums + i * (layout.width + 1), &like.random);
+    vql_release(&cache->allocator, sums);
+    vql_rows_release(&cache->rows, &cache->allocator);
+    cache->rows = like.rows;
+    cache->form = VQL_FORM_ROWS;
+    cache->random = like.random;
+    return VQL_OK;
 }
 
 static vql_code convert_events(vql_cache *cache, vql_cache_form form)
@@ -197,33 +236,6 @@ static vql_code convert_events(vql_cache *cache, vql_cache_form form)
     vql_fold_tail(cache);
     vql_events_trim(&cache->tail, &cache->allocator);
     return VQL_OK;
-}
-
-/* Items become rows of codewords; the tail stays. */
-static vql_code convert_items(vql_cache *cache)
-{
-    const uint32_t tail_count = cache->tail.count;
-    vql_cache like = *cache;
-    vql_cache_view *view;
-    vql_code code = vql_cache_view_new(cache->catalog, &cache->allocator, &view);
-    if (code != VQL_OK)
-        return code;
-    cache->tail.count = 0;
-    code = make_rows(&like, cache, VQL_FORM_ROWS);
-    if (code == VQL_OK) {
-        vql_cache_view_load(view, cache);
-        fill_sums(&like, view);
-        fill_counts(&like, &cache->rows);
-        vql_rows_release(&cache->rows, &cache->allocator);
-        cache->rows = like.rows;
-        cache->form = VQL_FORM_ROWS;
-        cache->random = like.random;
-        for (uint32_t r = 0; r < cache->catalog->model->shape.kernels; r++)
-            cache->bases[r].gain = 1.0; /* the view's sums have it in them */
-    }
-    cache->tail.count = tail_count;
-    vql_cache_view_free(view, &cache->allocator);
-    return code;
 }
 
 vql_code vql_cache_convert(vql_cache *cache, vql_cache_form form)

@@ -7,8 +7,6 @@
 #include "vql/model.h"
 
 enum {
-    N_BYTES = 3,
-    N_DROPPED_BITS = 7,
     EXPONENT_BIAS = 127,
     EXPONENT_MOST = 254,
     BLOCK = 256, /* numbers rounded at a time */
@@ -80,21 +78,15 @@ size_t vql_codec_slice_bytes(vql_cache_format format, size_t group_width)
 {
     if (format == VQL_CACHE_FP32)
         return (group_width + 1) * (sizeof(float) + sizeof(uint16_t));
-    return sum_bytes(format, group_width) + (is_block(format) ? 1 : 0) + N_BYTES;
+    return sum_bytes(format, group_width) + (is_block(format) ? 1 : 0) + VQL_N_BYTES;
 }
 
 /* ---- n ---- */
 
-static float load_n(const uint8_t *at)
-{
-    const uint32_t bits = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16;
-    return float_of(bits << N_DROPPED_BITS);
-}
-
 static void store_n(uint8_t *at, float n, uint32_t dither)
 {
-    const uint32_t low = dither & ((UINT32_C(1) << N_DROPPED_BITS) - 1);
-    const uint32_t bits = (bits_of(fminf(n, 0x1p127f)) + low) >> N_DROPPED_BITS;
+    const uint32_t low = dither & ((UINT32_C(1) << VQL_N_DROPPED_BITS) - 1);
+    const uint32_t bits = (bits_of(fminf(n, 0x1p127f)) + low) >> VQL_N_DROPPED_BITS;
     at[0] = (uint8_t)bits;
     at[1] = (uint8_t)(bits >> 8);
     at[2] = (uint8_t)(bits >> 16);
@@ -102,7 +94,7 @@ static void store_n(uint8_t *at, float n, uint32_t dither)
 
 static uint8_t *n_of(vql_cache_format format, size_t group_width, uint8_t *slice)
 {
-    return slice + vql_codec_slice_bytes(format, group_width) - N_BYTES;
+    return slice + vql_codec_slice_bytes(format, group_width) - VQL_N_BYTES;
 }
 
 /* ---- floats with remainders ---- */
@@ -252,7 +244,20 @@ void vql_codec_load(vql_cache_format format, size_t group_width, const uint8_t *
     for (size_t j = 0; j < group_width; j++)
         numbers[j] *= (float)scale;
     const size_t end = vql_codec_slice_bytes(format, group_width);
-    numbers[group_width] = (float)scale * load_n(slice + end - N_BYTES);
+    numbers[group_width] = (float)scale * vql_codec_short_normaliser(slice + end - VQL_N_BYTES);
+}
+
+void vql_codec_axpy(vql_cache_format format, size_t group_width, const uint8_t *slice, float factor,
+                    vql_codec_part part, const vql_kernels *kernels, float *sums)
+{
+    if (format == VQL_CACHE_INT8) {
+        kernels->axpy_int8(part.count, factor * step_of(slice[group_width]), slice + part.first,
+                           sums);
+        return;
+    }
+    float numbers[VQL_MAX_WIDTH + 1];
+    vql_codec_load(format, group_width, slice, 1.0, numbers);
+    kernels->axpy(part.count, factor, numbers + part.first, sums);
 }
 
 void vql_codec_add(vql_cache_format format, size_t group_width, uint8_t *slice,
@@ -263,7 +268,7 @@ void vql_codec_add(vql_cache_format format, size_t group_width, uint8_t *slice,
         return;
     }
     uint8_t *at = n_of(format, group_width, slice);
-    const float n = load_n(at) + (float)addend[group_width];
+    const float n = vql_codec_short_normaliser(at) + (float)addend[group_width];
     if (!(n >= FLT_MIN)) {
         memset(slice, 0, vql_codec_slice_bytes(format, group_width));
         return;
@@ -288,7 +293,7 @@ void vql_codec_shift(vql_cache_format format, size_t group_width, uint8_t *slice
         return;
     }
     uint8_t *at = n_of(format, group_width, slice);
-    const float n = (float)ldexp((double)load_n(at), -shift);
+    const float n = (float)ldexp((double)vql_codec_short_normaliser(at), -shift);
     if (!(n >= FLT_MIN)) {
         memset(slice, 0, vql_codec_slice_bytes(format, group_width));
         return;
@@ -345,6 +350,7 @@ size_t vql_codec_check(vql_cache_format format, size_t group_width, const uint8_
             return j;
     }
     const size_t end = vql_codec_slice_bytes(format, group_width);
-    const bool exponent = !is_block(format) || slice[end - N_BYTES - 1] <= EXPONENT_MOST;
-    return exponent && is_n(load_n(slice + end - N_BYTES)) ? group_width + 1 : group_width;
+    const bool exponent = !is_block(format) || slice[end - VQL_N_BYTES - 1] <= EXPONENT_MOST;
+    return exponent && is_n(vql_codec_short_normaliser(slice + end - VQL_N_BYTES)) ? group_width + 1
+                                                                                   : group_width;
 }

@@ -23,7 +23,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "kernels.h"
 #include "vql/cache.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -36,6 +38,41 @@ size_t vql_codec_slice_bytes(vql_cache_format format, size_t group_width);
 /* numbers[j] = scale · slice[j], D_g + 1 of them. */
 void vql_codec_load(vql_cache_format format, size_t group_width, const uint8_t *slice, double scale,
                     float *numbers);
+
+enum {
+    VQL_N_BYTES = 3,
+    VQL_N_DROPPED_BITS = 7, /* of a float's */
+};
+
+/* The float that an n of 3 bytes stands for. */
+static inline float vql_codec_short_normaliser(const uint8_t *at)
+{
+    const uint32_t number = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16;
+    const uint32_t bits = number << VQL_N_DROPPED_BITS;
+    float n;
+    memcpy(&n, &bits, sizeof n);
+    return n;
+}
+
+/* n of a slice of `slice_bytes`. */
+static inline float vql_codec_normaliser(vql_cache_format format, size_t group_width,
+                                         size_t slice_bytes, const uint8_t *slice)
+{
+    if (format != VQL_CACHE_FP32)
+        return vql_codec_short_normaliser(slice + slice_bytes - VQL_N_BYTES);
+    float n;
+    memcpy(&n, slice + group_width * sizeof n, sizeof n);
+    return n;
+}
+
+/* Some of a slice's numbers S: `count` from `first` on. */
+typedef struct vql_codec_part {
+    size_t first, count;
+} vql_codec_part;
+
+/* sums[j] += factor · S[first + j] for j < count. */
+void vql_codec_axpy(vql_cache_format format, size_t group_width, const uint8_t *slice, float factor,
+                    vql_codec_part part, const vql_kernels *kernels, float *sums);
 
 /*
  * slice[j] += addend[j], D_g + 1 of them, and a slice whose n is then below FLT_MIN is cleared.

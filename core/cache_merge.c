@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cache_fold.h"
-#include "cache_view.h"
 
 /* A cache of events alone: they are appended. */
 static vql_code merge_events(vql_cache *cache, const vql_cache *other)

@@ -50,23 +50,37 @@ typedef struct vql_ahead {
     size_t lines;
 } vql_ahead;
 
+/* An event of a fold. */
+typedef struct vql_addend {
+    const float *item_value, *type_value; /* [D]: its value is the sum of both */
+    const uint16_t *codes;                /* [G] */
+} vql_addend;
+
+/* A head's folded sums, to which events are spread by their codes in the head's group. */
+typedef struct vql_spread {
+    uint32_t group;
+    uint32_t first;     /* the head's first column of a value */
+    uint32_t width;     /* d */
+    uint32_t columns;   /* numbers from one row of values to the next */
+    float *values;      /* [K, columns] */
+    float *normalisers; /* [K] */
+} vql_spread;
+
 typedef struct vql_kernels {
     const char *name;
 
     /* sum[j] += a · x[j] for j < count. */
     void (*axpy)(size_t count, float a, const float *x, float *sum);
 
-    /* sum[j] = Σ_{r < terms} a[r] · x[r · stride + j] for j < count: the fold of one codeword. */
-    void (*combine)(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                    float *sum);
-
     /*
-     * Adds one event to the sums of its codewords: sums[g][r · (width + 1) + j] += a[r] · v[j] for
-     * g < groups, r < terms, j < width, where v[j] = x[g · width + j] + y[g · width + j], and
-     * sums[g][r · (width + 1) + width] += a[r]. The sums of two groups may not overlap.
+     * Adds weights[i] · [v ‖ 1] of each of `count` events to the values and normaliser of its
+     * codeword. A weight below FLT_MIN adds nothing.
      */
-    void (*spread)(size_t groups, size_t width, size_t terms, const float *a, const float *x,
-                   const float *y, float *const *sums);
+    void (*spread)(const vql_spread *to, size_t count, const vql_addend *addends,
+                   const float *weights);
+
+    /* sum[j] += a · x[j] for j < count, of signed bytes. */
+    void (*axpy_int8)(size_t count, float a, const uint8_t *x, float *sum);
 
     /* x[j] = e^{x[j]} for j < count, x[j] <= 88; what is below FLT_MIN may become 0. */
     void (*exponential)(size_t count, float *x);

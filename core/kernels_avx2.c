@@ -25,23 +25,15 @@ static void axpy(size_t count, float a, const float *x, float *sum)
         sum[j] = fmaf(a, x[j], sum[j]);
 }
 
-static void combine(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                    float *sum)
+static void spread(const vql_spread *to, size_t count, const vql_addend *addends,
+                   const float *weights)
 {
-    size_t j = 0;
-    for (; j + WIDTH <= count; j += WIDTH) {
-        __m256 total = _mm256_setzero_ps();
-        for (size_t r = 0; r < terms; r++) {
-            const __m256 term = _mm256_loadu_ps(x + r * stride + j);
-            total = _mm256_fmadd_ps(_mm256_set1_ps(a[r]), term, total);
-        }
-        _mm256_storeu_ps(sum + j, total);
-    }
-    for (; j < count; j++) {
-        sum[j] = 0.0f;
-        for (size_t r = 0; r < terms; r++)
-            sum[j] = fmaf(a[r], x[r * stride + j], sum[j]);
-    }
+    vql_portable_spread(to, count, addends, weights);
+}
+
+static void axpy_int8(size_t count, float a, const uint8_t *x, float *sum)
+{
+    vql_portable_axpy_int8(count, a, x, sum);
 }
 
 /* e^x as kernels_portable.h has it. */
@@ -262,8 +254,8 @@ static void product_bf16(size_t count, const uint16_t *const *rows, const uint16
 const vql_kernels vql_kernels_avx2 = {
     .name = "avx2",
     .axpy = axpy,
-    .combine = combine,
-    .spread = vql_portable_spread,
+    .spread = spread,
+    .axpy_int8 = axpy_int8,
     .exponential = exponential,
     .attend = attend,
     .attend_bf16 = attend_bf16,

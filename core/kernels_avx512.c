@@ -19,53 +19,15 @@ void vql_avx512_axpy(size_t count, float a, const float *x, float *sum)
     _mm512_mask_storeu_ps(sum + j, mask, _mm512_fmadd_ps(factor, more, old));
 }
 
-void vql_avx512_combine(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                        float *sum)
+void vql_avx512_spread(const vql_spread *to, size_t count, const vql_addend *addends,
+                       const float *weights)
 {
-    for (size_t j = 0; j < count; j += VQL_LANES) {
-        const size_t left = count - j;
-        const __mmask16 mask = left < VQL_LANES ? vql_avx512_tail(left) : (__mmask16)0xffff;
-        __m512 total = _mm512_setzero_ps();
-        for (size_t r = 0; r < terms; r++) {
-            const __m512 term = _mm512_maskz_loadu_ps(mask, x + r * stride + j);
-            total = _mm512_fmadd_ps(_mm512_set1_ps(a[r]), term, total);
-        }
-        _mm512_mask_storeu_ps(sum + j, mask, total);
-    }
+    vql_portable_spread(to, count, addends, weights);
 }
 
-/* A value of at most VQL_LANES lanes, given by mask, into one group's sums from their column on. */
-static void spread_lanes(__m512 value, __mmask16 mask, size_t width, size_t terms, const float *a,
-                         float *sums)
+void vql_avx512_axpy_int8(size_t count, float a, const uint8_t *x, float *sum)
 {
-    for (size_t r = 0; r < terms; r++, sums += width + 1) {
-        const __m512 old = _mm512_maskz_loadu_ps(mask, sums);
-        _mm512_mask_storeu_ps(sums, mask, _mm512_fmadd_ps(_mm512_set1_ps(a[r]), value, old));
-    }
-}
-
-void vql_avx512_spread(size_t groups, size_t width, size_t terms, const float *a, const float *x,
-                       const float *y, float *const *sums)
-{
-    for (size_t g = 0; g < groups; g++, x += width, y += width) {
-        size_t j = 0;
-        for (; j + VQL_LANES <= width; j += VQL_LANES) {
-            const __m512 value = _mm512_add_ps(_mm512_loadu_ps(x + j), _mm512_loadu_ps(y + j));
-            for (size_t r = 0; r < terms; r++) {
-                float *sum = sums[g] + r * (width + 1) + j;
-                const __m512 factor = _mm512_set1_ps(a[r]);
-                _mm512_storeu_ps(sum, _mm512_fmadd_ps(factor, value, _mm512_loadu_ps(sum)));
-            }
-        }
-        if (j < width) {
-            const __mmask16 mask = vql_avx512_tail(width - j);
-            const __m512 value = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, x + j),
-                                               _mm512_maskz_loadu_ps(mask, y + j));
-            spread_lanes(value, mask, width, terms, a, sums[g] + j);
-        }
-        for (size_t r = 0; r < terms; r++)
-            sums[g][r * (width + 1) + width] += a[r];
-    }
+    vql_portable_axpy_int8(count, a, x, sum);
 }
 
 /* e^x as kernels_portable.h has it. */
@@ -272,8 +234,8 @@ void vql_avx512_compact(size_t count, const uint32_t *mask, const float *x, floa
 const vql_kernels vql_kernels_avx512 = {
     .name = "avx512",
     .axpy = vql_avx512_axpy,
-    .combine = vql_avx512_combine,
     .spread = vql_avx512_spread,
+    .axpy_int8 = vql_avx512_axpy_int8,
     .exponential = vql_avx512_exponential,
     .attend = vql_avx512_attend,
     .attend_bf16 = attend_bf16,

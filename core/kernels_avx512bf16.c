@@ -116,8 +116,8 @@ static void pack_bf16(size_t count, const float *rows, size_t stride, uint16_t *
 const vql_kernels vql_kernels_avx512bf16 = {
     .name = "avx512bf16",
     .axpy = vql_avx512_axpy,
-    .combine = vql_avx512_combine,
     .spread = vql_avx512_spread,
+    .axpy_int8 = vql_avx512_axpy_int8,
     .exponential = vql_avx512_exponential,
     .attend = vql_avx512_attend,
     .attend_bf16 = attend_bf16,

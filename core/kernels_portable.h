@@ -5,7 +5,11 @@
 #ifndef VQL_CORE_KERNELS_PORTABLE_H
 #define VQL_CORE_KERNELS_PORTABLE_H
 
+#include <float.h>
+
 #include "kernels.h"
+
+#define VQL_ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /*
  * Asks for the line of a step: line step / 8 of row step % 8, into the second-level cache, which
@@ -53,8 +57,77 @@ static const float vql_exp_terms[VQL_EXP_TERMS] = {
     1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f,
 };
 
-void vql_portable_spread(size_t groups, size_t width, size_t terms, const float *a, const float *x,
-                         const float *y, float *const *sums);
+/* VQL_LANES numbers, in as many registers as a level needs for them (GCC's vector extension). */
+typedef float vql_lanes __attribute__((vector_size(VQL_LANES * sizeof(float))));
+typedef int8_t vql_byte_lanes __attribute__((vector_size(VQL_LANES)));
+
+/* value[j] += weight · (x[j] + y[j]) for j < width. */
+VQL_ALWAYS_INLINE void vql_spread_value(size_t width, float weight, const float *x, const float *y,
+                                        float *value)
+{
+    size_t j = 0;
+    for (; j + VQL_LANES <= width; j += VQL_LANES) {
+        vql_lanes item, type, sum;
+        __builtin_memcpy(&item, x + j, sizeof item);
+        __builtin_memcpy(&type, y + j, sizeof type);
+        __builtin_memcpy(&sum, value + j, sizeof sum);
+        sum += weight * (item + type);
+        __builtin_memcpy(value + j, &sum, sizeof sum);
+    }
+    for (; j < width; j++)
+        value[j] += weight * (x[j] + y[j]);
+}
+
+enum { VQL_ADDENDS_AHEAD = 8 }; /* whose values and codes are fetched */
+
+VQL_ALWAYS_INLINE void vql_spread_width(const vql_spread *to, size_t width, size_t count,
+                                        const vql_addend *addends, const float *weights)
+{
+    const size_t group = to->group;
+    const size_t first = to->first;
+    const size_t columns = to->columns;
+    float *values = to->values;
+    float *normalisers = to->normalisers;
+    for (size_t i = 0; i < count; i++) {
+        if (i + VQL_ADDENDS_AHEAD < count) {
+            __builtin_prefetch(addends[i + VQL_ADDENDS_AHEAD].item_value + first);
+            __builtin_prefetch(addends[i + VQL_ADDENDS_AHEAD].codes);
+        }
+        if (!(weights[i] >= FLT_MIN))
+            continue;
+        const size_t code = addends[i].codes[group];
+        vql_spread_value(width, weights[i], addends[i].item_value + first,
+                         addends[i].type_value + first, values + code * columns);
+        normalisers[code] += weights[i];
+    }
+}
+
+/* The kernel `spread`, compiled anew for each level, and for the usual width. */
+VQL_ALWAYS_INLINE void vql_portable_spread(const vql_spread *to, size_t count,
+                                           const vql_addend *addends, const float *weights)
+{
+    if (to->width == VQL_LANES)
+        vql_spread_width(to, VQL_LANES, count, addends, weights);
+    else
+        vql_spread_width(to, to->width, count, addends, weights);
+}
+
+/* The kernel `axpy_int8`, likewise. */
+VQL_ALWAYS_INLINE void vql_portable_axpy_int8(size_t count, float a, const uint8_t *x, float *sum)
+{
+    size_t j = 0;
+    for (; j + VQL_LANES <= count; j += VQL_LANES) {
+        vql_byte_lanes bytes;
+        vql_lanes total;
+        __builtin_memcpy(&bytes, x + j, sizeof bytes);
+        __builtin_memcpy(&total, sum + j, sizeof total);
+        total += a * __builtin_convertvector(bytes, vql_lanes);
+        __builtin_memcpy(sum + j, &total, sizeof total);
+    }
+    for (; j < count; j++)
+        sum[j] += a * (float)(int8_t)x[j];
+}
+
 void vql_portable_rectify(size_t count, float *x);
 void vql_portable_compact(size_t count, const uint32_t *mask, const float *x, float *out);
 void vql_portable_compact_bf16(size_t count, const uint32_t *mask, const uint16_t *x,

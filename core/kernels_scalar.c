@@ -12,13 +12,15 @@ static void axpy(size_t count, float a, const float *restrict x, float *restrict
         sum[j] += a * x[j];
 }
 
-static void combine(size_t count, size_t terms, const float *a, const float *x, size_t stride,
-                    float *restrict sum)
+static void spread(const vql_spread *to, size_t count, const vql_addend *addends,
+                   const float *weights)
 {
-    for (size_t j = 0; j < count; j++)
-        sum[j] = a[0] * x[j];
-    for (size_t r = 1; r < terms; r++)
-        axpy(count, a[r], x + r * stride, sum);
+    vql_portable_spread(to, count, addends, weights);
+}
+
+static void axpy_int8(size_t count, float a, const uint8_t *x, float *sum)
+{
+    vql_portable_axpy_int8(count, a, x, sum);
 }
 
 static void exponential(size_t count, float *x)
@@ -99,19 +101,6 @@ static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fol
     finish(sums, divisors, fold->centre, o, stride);
 }
 
-void vql_portable_spread(size_t groups, size_t width, size_t terms, const float *a, const float *x,
-                         const float *y, float *const *sums)
-{
-    for (size_t g = 0; g < groups; g++, x += width, y += width) {
-        for (size_t r = 0; r < terms; r++) {
-            float *restrict sum = sums[g] + r * (width + 1);
-            for (size_t j = 0; j < width; j++)
-                sum[j] += a[r] * (x[j] + y[j]);
-            sum[width] += a[r];
-        }
-    }
-}
-
 void vql_portable_rectify(size_t count, float *x)
 {
     for (size_t j = 0; j < count; j++)
@@ -148,8 +137,8 @@ void vql_portable_pack_bf16(size_t count, const float *rows, size_t stride, uint
 const vql_kernels vql_kernels_scalar = {
     .name = "scalar",
     .axpy = axpy,
-    .combine = combine,
-    .spread = vql_portable_spread,
+    .spread = spread,
+    .axpy_int8 = axpy_int8,
     .exponential = exponential,
     .attend = attend,
     .attend_bf16 = attend_bf16,

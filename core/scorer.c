@@ -1,15 +1,14 @@
 #include "vql/scorer.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "allocation.h"
 #include "attention.h"
-#include "cache_view.h"
 #include "catalog_data.h"
 #include "head.h"
 #include "item_table.h"
+#include "kernel_fold.h"
 #include "kernels.h"
 #include "model_data.h"
 
@@ -24,7 +23,7 @@ struct vql_scorer {
     vql_allocator allocator;
     const vql_catalog *catalog;
     const vql_kernels *kernels;
-    vql_cache_view *view; /* scratch of begin() */
+    vql_kernel_fold fold;
     vql_attention attention;
     vql_head head;
 
@@ -35,19 +34,11 @@ struct vql_scorer {
     float *logits;   /* [VQL_BLOCK, T] */
 };
 
-/* A group's part of a cache while it is folded. */
-typedef struct group_fold {
-    const vql_model *model;
-    const vql_cache_view *view;
-    int64_t time_ms;
-    uint32_t first, last;           /* the group's rows */
-    double totals[VQL_MAX_KERNELS]; /* Σ_a n[r][a] */
-} group_fold;
-
 static void take_room(vql_scorer *scorer, const vql_catalog *catalog, vql_scratch *scratch)
 {
     const vql_shape *shape = &catalog->model->shape;
     scorer->o_stride = vql_round_up(shape->width + VQL_LANES, VQL_LANES);
+    vql_kernel_fold_take(&scorer->fold, catalog, scratch);
     vql_attention_take(&scorer->attention, catalog, scratch);
     vql_head_take(&scorer->head, catalog, scratch);
     scorer->rows = vql_scratch_take(scratch, WINDOW, sizeof *scorer->rows);
@@ -73,10 +64,6 @@ vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocat
     uint8_t *block = (uint8_t *)(scorer + 1);
     block += VQL_LINE - (uintptr_t)block % VQL_LINE;
     memset(block, 0, room);
-    if (vql_cache_view_new(catalog, allocator, &made.view) != VQL_OK) {
-        vql_release(allocator, scorer);
-        return VQL_NO_MEMORY;
-    }
     scratch = (vql_scratch){.block = block};
     take_room(&made, catalog, &scratch);
     *scorer = made;
@@ -89,89 +76,8 @@ void vql_scorer_free(vql_scorer *scorer)
 {
     if (scorer != NULL) {
         const vql_allocator allocator = scorer->allocator;
-        vql_cache_view_free(scorer->view, &allocator);
         vql_release(&allocator, scorer);
     }
-}
-
-/*
- * w_{h,r} f_r per kernel, divided by their largest product with a kernel's total n: in logarithms,
- * so that nothing over- or underflows however long ago the events were. Returns whether any kernel
- * has weight.
- */
-static bool fold_coefficients(const group_fold *fold, uint32_t head, float *coefficients)
-{
-    const vql_model *model = fold->model;
-    const uint32_t kernels = model->shape.kernels;
-    double logarithms[VQL_MAX_KERNELS];
-    double most = -INFINITY;
-    for (uint32_t r = 0; r < kernels; r++) {
-        const double weight = (double)model->kernel_weight[head * kernels + r];
-        const double hours = vql_cache_hours(fold->time_ms, fold->view->base_ms[r]);
-        logarithms[r] = log(weight) - (double)model->decay[r] * hours;
-        most = fmax(most, logarithms[r] + log(fold->totals[r]));
-    }
-    if (!isfinite(most))
-        return false;
-    for (uint32_t r = 0; r < kernels; r++) {
-        const bool counts = fold->totals[r] > 0.0;
-        coefficients[r] = counts ? (float)exp(logarithms[r] - most) : 0.0f;
-    }
-    return true;
-}
-
-/* Folds one head: its rows and codes, as far as any weight is left. */
-static void fold_head(vql_scorer *scorer, const group_fold *fold, uint32_t head)
-{
-    const vql_shape *shape = &scorer->catalog->model->shape;
-    const vql_cache_view *view = fold->view;
-    vql_attention *attention = &scorer->attention;
-    uint32_t *mask = attention->heads[head].mask;
-    const size_t head_width = shape->head_width;
-    const size_t slice_width = shape->group_width + 1;
-    const size_t offset = head * head_width % shape->group_width;
-    float coefficients[VQL_MAX_KERNELS];
-    if (!fold_coefficients(fold, head, coefficients))
-        return;
-    memset(mask, 0, (attention->heads[head].codewords + 31) / 32 * sizeof *mask);
-    uint32_t occupied = 0;
-    for (uint32_t i = fold->first; i < fold->last; i++) {
-        const float *sums = vql_cache_row_sums(view, i);
-        float normaliser = 0.0f;
-        for (uint32_t r = 0; r < shape->kernels; r++)
-            normaliser += coefficients[r] * sums[(r + 1) * slice_width - 1];
-        if (normaliser < FLT_MIN)
-            continue;
-        const uint32_t code = view->keys[i] & 0xffff;
-        mask[code / 32] |= UINT32_C(1) << code % 32;
-        attention->fold_normalisers[occupied] = normaliser;
-        scorer->kernels->combine(head_width, shape->kernels, coefficients, sums + offset,
-                                 slice_width,
-                                 attention->fold_values + (size_t)occupied * attention->columns);
-        occupied++;
-    }
-    vql_attention_set_head(attention, head, occupied);
-}
-
-static void fold_group(vql_scorer *scorer, int64_t time_ms, uint32_t group)
-{
-    const vql_shape *shape = &scorer->catalog->model->shape;
-    const size_t slice_width = shape->group_width + 1;
-    group_fold fold = {
-        .model = scorer->catalog->model,
-        .view = scorer->view,
-        .time_ms = time_ms,
-        .first = vql_cache_view_find(scorer->view, vql_cache_key(group, 0)),
-        .last = vql_cache_view_find(scorer->view, vql_cache_key(group + 1, 0)),
-    };
-    for (uint32_t i = fold.first; i < fold.last; i++) {
-        const float *sums = vql_cache_row_sums(scorer->view, i);
-        for (uint32_t r = 0; r < shape->kernels; r++)
-            fold.totals[r] += (double)sums[(r + 1) * slice_width - 1];
-    }
-    const uint32_t heads = shape->heads / shape->groups;
-    for (uint32_t h = group * heads; h < (group + 1) * heads; h++)
-        fold_head(scorer, &fold, h);
 }
 
 void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_ms)
@@ -180,11 +86,10 @@ void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_m
     vql_attention_clear(&scorer->attention);
     if (cache == NULL)
         return;
-    vql_cache_view_load(scorer->view, cache);
-    const int64_t reference_ms = vql_cache_reference_ms(cache);
-    time_ms = time_ms > reference_ms ? time_ms : reference_ms;
-    for (uint32_t g = 0; g < shape->groups; g++)
-        fold_group(scorer, time_ms, g);
+    vql_kernel_fold_load(&scorer->fold, cache, time_ms);
+    for (uint32_t h = 0; h < shape->heads; h++)
+        vql_attention_set_head(&scorer->attention, h, scorer->fold.values[h],
+                               scorer->fold.normalisers[h]);
 }
 
 /*
