@@ -85,36 +85,54 @@ VQL_AVX512_INLINE void multiply(size_t count, const float *const *rows, const fl
     vql_ahead_rest(ahead, i / 2);
 }
 
-/* Weights times normalisers, VQL_LANES codewords at once. */
-VQL_AVX512_INLINE void normalise(size_t count, const float *const *rows, const float *normalisers,
-                                 __m512 *sum)
+/* Weights times normalisers of the codewords from i to count, VQL_LANES at once. */
+VQL_AVX512_INLINE void add_totals(size_t i, size_t count, const float *const *rows,
+                                  const float *normalisers, __m512 *sum)
 {
-    size_t i = 0;
-    for (; i + VQL_LANES <= count; i += VQL_LANES) {
-        const __m512 factor = _mm512_loadu_ps(normalisers + i);
+    for (; i < count; i += VQL_LANES) {
+        const size_t left = count - i;
+        const __mmask16 mask = left < VQL_LANES ? vql_avx512_tail(left) : (__mmask16)0xffff;
+        const __m512 factor = _mm512_maskz_loadu_ps(mask, normalisers + i);
 #pragma GCC unroll 8
         for (size_t m = 0; m < VQL_BLOCK; m++)
-            sum[m] = _mm512_fmadd_ps(factor, _mm512_loadu_ps(rows[m] + i), sum[m]);
+            sum[m] = _mm512_fmadd_ps(factor, _mm512_maskz_loadu_ps(mask, rows[m] + i), sum[m]);
     }
-    if (i == count)
-        return;
-    const __mmask16 mask = vql_avx512_tail(count - i);
-    const __m512 factor = _mm512_maskz_loadu_ps(mask, normalisers + i);
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        sum[m] = _mm512_fmadd_ps(factor, _mm512_maskz_loadu_ps(mask, rows[m] + i), sum[m]);
 }
 
+/*
+ * Lane by lane and a line of weights at a time: the totals' loads bring the line into the
+ * first-level cache, from which the values' take its numbers one by one.
+ */
 void vql_avx512_attend(size_t count, const float *const *rows, const vql_fold_tile *fold,
                        const vql_ahead *ahead, float *o, size_t stride)
 {
+    const float *panel = fold->panel;
+    const float *normalisers = fold->normalisers;
+    const float *row[VQL_BLOCK];
     __m512 sum[VQL_BLOCK];
+    __m512 total[VQL_BLOCK];
     vql_avx512_clear(sum);
-    normalise(count, rows, fold->normalisers, sum);
-    const __m256 totals = vql_avx512_reduce(sum);
-    vql_avx512_clear(sum);
-    multiply(count, rows, fold->panel, ahead, sum);
-    vql_avx512_finish(sum, totals, fold->centre, o, stride);
+    vql_avx512_clear(total);
+#pragma GCC unroll 8
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        row[m] = rows[m];
+    size_t i = 0;
+    for (; i + VQL_LANES <= count; i += VQL_LANES) {
+        const __m512 factor = _mm512_loadu_ps(normalisers + i);
+        vql_ahead_line(ahead, i / VQL_LANES);
+#pragma GCC unroll 8
+        for (size_t m = 0; m < VQL_BLOCK; m++)
+            total[m] = _mm512_fmadd_ps(factor, _mm512_loadu_ps(row[m] + i), total[m]);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < VQL_LANES; j++)
+            multiply_row(sum, row, i + j, panel);
+    }
+    add_totals(i, count, row, normalisers, total);
+    for (; i < count; i++)
+        multiply_row(sum, row, i, panel);
+    for (size_t line = count / VQL_LANES; line < ahead->lines; line++)
+        vql_ahead_line(ahead, line);
+    vql_avx512_finish(sum, vql_avx512_reduce(total), fold->centre, o, stride);
 }
 
 void vql_avx512_product(size_t count, const float *const *rows, const float *panel, float *sums,
@@ -130,7 +148,7 @@ void vql_avx512_totals(size_t count, const float *const *rows, const float *x, f
 {
     __m512 sum[VQL_BLOCK];
     vql_avx512_clear(sum);
-    normalise(count, rows, x, sum);
+    add_totals(0, count, rows, x, sum);
     _mm256_storeu_ps(totals, vql_avx512_reduce(sum));
 }
 

@@ -17,67 +17,67 @@ VQL_AVX512_INLINE void multiply_pair(__m512 *sum, const uint16_t *const *rows, s
     }
 }
 
-/* The whole panel into a block's sums, fetching *ahead meanwhile. */
-VQL_AVX512_INLINE void multiply(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                                const vql_ahead *ahead, __m512 *sum)
+/* Weights times normalisers of the codewords from i to count, two a lane. */
+VQL_AVX512_INLINE void add_totals(size_t i, size_t count, const uint16_t *const *rows,
+                                  const uint16_t *normalisers, __m512 *sum)
 {
+    for (; i < count; i += 2 * VQL_LANES) {
+        const size_t pairs = (count - i) / 2;
+        const __mmask16 mask = pairs < VQL_LANES ? vql_avx512_tail(pairs) : (__mmask16)0xffff;
+        const __m512bh factor = (__m512bh)_mm512_maskz_loadu_epi32(mask, normalisers + i);
+#pragma GCC unroll 8
+        for (size_t m = 0; m < VQL_BLOCK; m++) {
+            const __m512bh weights = (__m512bh)_mm512_maskz_loadu_epi32(mask, rows[m] + i);
+            sum[m] = _mm512_dpbf16_ps(sum[m], weights, factor);
+        }
+    }
+}
+
+/* By lines of weights, as vql_avx512_attend. */
+static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
+                        const vql_ahead *ahead, float *o, size_t stride)
+{
+    const uint16_t *panel = fold->panel;
+    const uint16_t *normalisers = fold->normalisers;
     const uint16_t *row[VQL_BLOCK];
+    __m512 sum[VQL_BLOCK];
+    __m512 total[VQL_BLOCK];
+    vql_avx512_clear(sum);
+    vql_avx512_clear(total);
 #pragma GCC unroll 8
     for (size_t m = 0; m < VQL_BLOCK; m++)
         row[m] = rows[m];
     size_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        vql_ahead_step(ahead, i / 4);
-        multiply_pair(sum, row, i, panel);
-        multiply_pair(sum, row, i + 2, panel);
-    }
-    if (i < count)
-        multiply_pair(sum, row, i, panel);
-    vql_ahead_rest(ahead, i / 4);
-}
-
-/* Weights times normalisers, two a lane. */
-VQL_AVX512_INLINE void normalise(size_t count, const uint16_t *const *rows,
-                                 const uint16_t *normalisers, __m512 *sum)
-{
-    size_t i = 0;
     for (; i + 2 * VQL_LANES <= count; i += 2 * VQL_LANES) {
         const __m512bh factor = (__m512bh)_mm512_loadu_si512(normalisers + i);
+        vql_ahead_line(ahead, i / (2 * VQL_LANES));
 #pragma GCC unroll 8
-        for (size_t m = 0; m < VQL_BLOCK; m++) {
-            const __m512bh weights = (__m512bh)_mm512_loadu_si512(rows[m] + i);
-            sum[m] = _mm512_dpbf16_ps(sum[m], weights, factor);
-        }
+        for (size_t m = 0; m < VQL_BLOCK; m++)
+            total[m] =
+                _mm512_dpbf16_ps(total[m], (__m512bh)_mm512_loadu_si512(row[m] + i), factor);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < 2 * VQL_LANES; j += 2)
+            multiply_pair(sum, row, i + j, panel);
     }
-    if (i == count)
-        return;
-    const __mmask16 mask = vql_avx512_tail((count - i) / 2);
-    const __m512bh factor = (__m512bh)_mm512_maskz_loadu_epi32(mask, normalisers + i);
-#pragma GCC unroll 8
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
-        const __m512bh weights = (__m512bh)_mm512_maskz_loadu_epi32(mask, rows[m] + i);
-        sum[m] = _mm512_dpbf16_ps(sum[m], weights, factor);
-    }
-}
-
-static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
-                        const vql_ahead *ahead, float *o, size_t stride)
-{
-    __m512 sum[VQL_BLOCK];
-    vql_avx512_clear(sum);
-    normalise(count, rows, fold->normalisers, sum);
-    const __m256 totals = vql_avx512_reduce(sum);
-    vql_avx512_clear(sum);
-    multiply(count, rows, fold->panel, ahead, sum);
-    vql_avx512_finish(sum, totals, fold->centre, o, stride);
+    add_totals(i, count, row, normalisers, total);
+    for (; i < count; i += 2)
+        multiply_pair(sum, row, i, panel);
+    for (size_t line = count / (2 * VQL_LANES); line < ahead->lines; line++)
+        vql_ahead_line(ahead, line);
+    vql_avx512_finish(sum, vql_avx512_reduce(total), fold->centre, o, stride);
 }
 
 static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
                          float *sums, size_t stride)
 {
+    const uint16_t *row[VQL_BLOCK];
     __m512 sum[VQL_BLOCK];
     vql_avx512_load(sum, sums, stride);
-    multiply(count, rows, panel, &vql_nothing_ahead, sum);
+#pragma GCC unroll 8
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        row[m] = rows[m];
+    for (size_t i = 0; i < count; i += 2)
+        multiply_pair(sum, row, i, panel);
     vql_avx512_store(sum, sums, stride);
 }
 

@@ -24,6 +24,16 @@ static inline void vql_ahead_step(const vql_ahead *ahead, size_t step)
     }
 }
 
+/* Asks for a line of every row. */
+VQL_ALWAYS_INLINE void vql_ahead_line(const vql_ahead *ahead, size_t line)
+{
+    if (line >= ahead->lines)
+        return;
+#pragma GCC unroll 8
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        __builtin_prefetch((const char *)ahead->rows[m] + line * VQL_LINE, 0, 2);
+}
+
 /* Asks for the lines of all steps from one on. */
 static inline void vql_ahead_rest(const vql_ahead *ahead, size_t step)
 {
