@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "log_file.h"
 #include "model_file.h"
-#include "retail.h"
 #include "vql/scorer.h"
 
 /* What is compared with the first of them. */
@@ -28,7 +28,7 @@ static const variant VARIANTS[] = {
     {"caches in bf16", VQL_CACHE_BF16, VQL_SCORING_F32},
     {"caches in int16", VQL_CACHE_INT16, VQL_SCORING_F32},
     {"caches in int8", VQL_CACHE_INT8, VQL_SCORING_F32},
-    {"attention in bf16", VQL_CACHE_FP32, VQL_SCORING_BF16},
+    {"attention in int16", VQL_CACHE_FP32, VQL_SCORING_INT16},
 };
 
 typedef struct scored {
@@ -43,14 +43,15 @@ static int by_score(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The area under the ROC curve; equal scores share their ranks. */
-static double auc_of(const bench_impression *impressions, const float *scores, size_t count)
+/* The area under a task's ROC curve, of scores [count, tasks]; equal scores share their ranks. */
+static double auc_of(const bench_impression *impressions, const float *scores, size_t count,
+                     uint32_t task, uint32_t tasks)
 {
     scored *sorted = malloc(count * sizeof *sorted);
     double ranks = 0.0;
     double positives = 0.0;
     for (size_t i = 0; i < count; i++)
-        sorted[i] = (scored){scores[i], impressions[i].label};
+        sorted[i] = (scored){scores[i * tasks + task], impressions[i].labels[task]};
     qsort(sorted, count, sizeof *sorted, by_score);
     for (size_t first = 0, last; first < count; first = last) {
         double here = 0.0;
@@ -80,7 +81,7 @@ static size_t user_index(const bench_histories *histories, uint64_t user_id)
     return first;
 }
 
-/* Scores all impressions with a variant. */
+/* Scores all impressions with a variant, to scores [count, T]. */
 static void score_all(const vql_model *model, const bench_histories *histories,
                       const bench_impression *impressions, size_t count, const variant *with,
                       float *scores)
@@ -108,7 +109,7 @@ static void score_all(const vql_model *model, const bench_histories *histories,
                           impressions[i - 1].time_ms == at->time_ms;
         if (!same)
             vql_scorer_begin(scorer, caches[u], at->time_ms);
-        vql_scorer_run(scorer, &at->item_id, 1, &scores[i]);
+        vql_scorer_run(scorer, &at->item_id, 1, &scores[i * vql_model_shape(model)->tasks]);
     }
     vql_scorer_free(scorer);
     for (size_t u = 0; u < histories->users; u++)
@@ -118,20 +119,21 @@ static void score_all(const vql_model *model, const bench_histories *histories,
     free(done);
 }
 
-/* Prints how far scores are from the exact ones, and their AUC from exact_auc. */
-static void print_variant(const char *name, const float *scores, const float *exact, size_t count,
-                          double auc, double exact_auc)
+/* Prints how far a task's scores are from the exact ones, and their AUC from exact_auc. */
+static void print_variant(const char *name, const char *task, const float *scores,
+                          const float *exact, size_t count, size_t stride, double auc,
+                          double exact_auc)
 {
     double sum = 0.0;
     scored *differences = calloc(count, sizeof *differences);
     if (differences == NULL)
         bench_fail("no memory");
     for (size_t i = 0; i < count; i++) {
-        differences[i].score = fabsf(scores[i] - exact[i]);
+        differences[i].score = fabsf(scores[i * stride] - exact[i * stride]);
         sum += (double)differences[i].score;
     }
     qsort(differences, count, sizeof *differences, by_score);
-    printf("| %s | %.5f | %+.5f | %.2g | %.2g | %.2g |\n", name, auc, auc - exact_auc,
+    printf("| %s | %s | %.5f | %+.5f | %.2g | %.2g | %.2g |\n", name, task, auc, auc - exact_auc,
            sum / (double)count, (double)differences[count - 1 - count / 1000].score,
            (double)differences[count - 1].score);
     (void)fflush(stdout);
@@ -144,22 +146,25 @@ int main(int argc, char **argv)
         bench_fail("usage: bench_accuracy MODEL EVENTS.tsv.gz IMPRESSIONS.tsv.gz [SPLIT]");
     bench_model model = bench_model_read(argv[1], SIZE_MAX / 2);
     bench_histories histories = bench_histories_read(argv[2], model.catalog);
+    const uint32_t tasks = vql_model_shape(model.model)->tasks;
     size_t count;
     bench_impression *impressions =
-        bench_impressions_read(argv[3], argc > 4 ? argv[4] : "test", &count);
-    float *exact = malloc(count * sizeof *exact);
-    float *scores = malloc(count * sizeof *scores);
-    printf("%zu impressions\n| format | AUC | AUC - float32's | mean difference of a score | 99.9 "
-           "%% | "
-           "largest |\n| --- | --- | --- | --- | --- | --- |\n",
-           count);
-    double exact_auc = 0.0;
+        bench_impressions_read(argv[3], argc > 4 ? argv[4] : "test", tasks, &count);
+    float *exact = calloc(count * tasks, sizeof *exact);
+    float *scores = calloc(count * tasks, sizeof *scores);
+    if (exact == NULL || scores == NULL)
+        bench_fail("no memory");
+    printf(
+        "%zu impressions\n| format | task | AUC | AUC - float32's | mean difference of a score | "
+        "99.9 %% | largest |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+        count);
     for (size_t v = 0; v < sizeof VARIANTS / sizeof *VARIANTS; v++) {
         float *into = v == 0 ? exact : scores;
         score_all(model.model, &histories, impressions, count, &VARIANTS[v], into);
-        const double auc = auc_of(impressions, into, count);
-        exact_auc = v == 0 ? auc : exact_auc;
-        print_variant(VARIANTS[v].name, into, exact, count, auc, exact_auc);
+        for (uint32_t t = 0; t < tasks; t++)
+            print_variant(VARIANTS[v].name, vql_model_task(model.model, t), into + t, exact + t,
+                          count, tasks, auc_of(impressions, into, count, t, tasks),
+                          auc_of(impressions, exact, count, t, tasks));
     }
     free(impressions);
     free(exact);

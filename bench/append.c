@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "log_file.h"
 #include "model_file.h"
 #include "random.h"
-#include "retail.h"
 
 enum {
     TABLE_BYTES = 0,

@@ -112,8 +112,8 @@ static void print_formats(const vql_model *model, double peak)
     } KINDS[] = {
         {"float32, pages of 4 KiB", VQL_SCORING_F32, false},
         {"float32, pages of 2 MiB", VQL_SCORING_F32, true},
-        {"bfloat16, pages of 4 KiB", VQL_SCORING_BF16, false},
-        {"bfloat16, pages of 2 MiB", VQL_SCORING_BF16, true},
+        {"int16, pages of 4 KiB", VQL_SCORING_INT16, false},
+        {"int16, pages of 2 MiB", VQL_SCORING_INT16, true},
     };
     printf("## %d candidates at random of %d items, every codeword in use, kernels %s\n\n",
            CANDIDATES, SCENE_ITEMS, vql_kernels_name());
@@ -231,8 +231,8 @@ static void print_candidates(const vql_model *model, const char *folder)
                   .x_name = "candidates",
                   .y_name = "µs",
                   .count = 2};
-    static const vql_scoring_format FORMATS[] = {VQL_SCORING_F32, VQL_SCORING_BF16};
-    static const char *const NAMES[] = {"float32", "bfloat16"};
+    static const vql_scoring_format FORMATS[] = {VQL_SCORING_F32, VQL_SCORING_INT16};
+    static const char *const NAMES[] = {"float32", "int16"};
     vql_cache_event *events = scene_history(EVENTS);
     printf("## One request of N candidates, fold and head included\n\n"
            "| table | N | µs | ns a candidate |\n| --- | --- | --- | --- |\n");

@@ -58,18 +58,18 @@ __attribute__((target("avx512f"))) static void fma512(void)
         sink = _mm512_cvtss_f32(sum[i]);
 }
 
-__attribute__((target("avx512f,avx512bf16"))) static void bf16(void)
+__attribute__((target("avx512f,avx512vnni"))) static void int16(void)
 {
-    __m512 sum[CHAINS];
-    const __m512bh x = (__m512bh)_mm512_set1_epi32(0x3f003e00);
+    __m512i sum[CHAINS];
+    const __m512i x = _mm512_set1_epi32(0x00010002);
     for (int i = 0; i < CHAINS; i++)
-        sum[i] = _mm512_set1_ps((float)i);
+        sum[i] = _mm512_set1_epi32(i);
     for (long n = 0; n < STEPS; n++)
 #pragma GCC unroll 12
         for (int i = 0; i < CHAINS; i++)
-            sum[i] = _mm512_dpbf16_ps(sum[i], x, x);
+            sum[i] = _mm512_dpwssd_epi32(sum[i], x, x);
     for (int i = 0; i < CHAINS; i++)
-        sink = _mm512_cvtss_f32(sum[i]);
+        sink = (float)_mm512_reduce_add_epi32(sum[i]);
 }
 
 static double best_seconds(void (*work)(void))
@@ -166,8 +166,8 @@ machine machine_measure(void)
         m.fma256_flops = flops(fma256, 2 * 8);
     if (__builtin_cpu_supports("avx512f"))
         m.fma512_flops = flops(fma512, 2 * 16);
-    if (__builtin_cpu_supports("avx512bf16"))
-        m.bf16_flops = flops(bf16, 2 * 32);
+    if (__builtin_cpu_supports("avx512vnni"))
+        m.int16_operations = flops(int16, 2 * 32);
     uint8_t *bytes = huge_pages_allocate(256 * (size_t)MIB);
     memset(bytes, 1, 256 * (size_t)MIB);
     m.l1_bytes = bandwidth(bytes, 16 * KIB);
@@ -186,7 +186,7 @@ void machine_print(const machine *m)
     printf("| limit | measured |\n| --- | --- |\n");
     printf("| float32 multiply-adds, AVX2 | %.1f GFLOP/s |\n", m->fma256_flops / 1e9);
     printf("| float32 multiply-adds, AVX-512 | %.1f GFLOP/s |\n", m->fma512_flops / 1e9);
-    printf("| bfloat16 multiply-adds, AVX-512 BF16 | %.1f GFLOP/s |\n", m->bf16_flops / 1e9);
+    printf("| int16 multiply-adds, AVX-512 VNNI | %.1f G/s |\n", m->int16_operations / 1e9);
     printf("| reading 16 KiB, 512 KiB, 8 MiB, 256 MiB | %.0f, %.0f, %.0f, %.0f GB/s |\n",
            m->l1_bytes / 1e9, m->l2_bytes / 1e9, m->l3_bytes / 1e9, m->memory_bytes / 1e9);
     printf("| reading rows of 2 KiB at random from 40 MB | %.1f GB/s |\n", m->random_bytes / 1e9);

@@ -7,10 +7,10 @@
 
 /* Multiply-adds count as two operations. What the machine cannot do is 0. */
 typedef struct machine {
-    double fma256_flops; /* float32 with AVX2, a second */
-    double fma512_flops; /* float32 with AVX-512 */
-    double bf16_flops;   /* bfloat16 pairs with AVX-512 BF16 */
-    double l1_bytes;     /* read a second, by size of what is read */
+    double fma256_flops;     /* float32 with AVX2, a second */
+    double fma512_flops;     /* float32 with AVX-512 */
+    double int16_operations; /* multiply-adds of 16-bit integers, each counted twice; 0: none */
+    double l1_bytes;         /* read a second, by size of what is read */
     double l2_bytes;
     double l3_bytes;
     double memory_bytes;

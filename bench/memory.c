@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "log_file.h"
 #include "model_file.h"
 #include "random.h"
-#include "retail.h"
 #include "vql/scorer.h"
 
 static const char *const FORMAT_NAMES[] = {"fp32", "bf16", "int16", "int8"};

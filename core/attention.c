@@ -1,5 +1,6 @@
 #include "attention.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -8,9 +9,16 @@
 
 /* ---- memory ---- */
 
+/*
+ * An integer weight is the nearest of 32,767 steps. When a candidate's weights, averaged over the
+ * history's normalisers, are below this many of them, as when only codewords at the low end of its
+ * ŝ are in use, they are computed anew, relative to the largest of the codewords in use.
+ */
+enum { LEAST_MEAN_WEIGHT = 256 };
+
 static size_t number_bytes(vql_scoring_format format)
 {
-    return format == VQL_SCORING_BF16 ? sizeof(uint16_t) : sizeof(float);
+    return format == VQL_SCORING_INT16 ? sizeof(int16_t) : sizeof(float);
 }
 
 void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vql_scratch *scratch)
@@ -33,6 +41,7 @@ void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vq
             .values = vql_scratch_take(scratch, (codewords + 1) * (size_t)columns, number),
             .normalisers = vql_scratch_take(scratch, codewords + 1, number),
             .centre = vql_scratch_take(scratch, columns, sizeof(float)),
+            .scales = vql_scratch_take(scratch, columns, sizeof(float)),
         };
         if (attention->heads != NULL)
             attention->heads[h] = folded;
@@ -56,79 +65,138 @@ void vql_attention_clear(vql_attention *attention)
 }
 
 /* Takes the mean value out of the fold's values and into centre. */
-static void take_centre(vql_attention *attention, uint32_t occupied, float *centre)
+static void take_centre(vql_attention *attention, uint32_t rows, float *centre)
 {
     const vql_kernels *kernels = attention->kernels;
     const size_t columns = attention->columns;
     float total = 0.0f;
     memset(centre, 0, columns * sizeof *centre);
-    for (uint32_t i = 0; i < occupied; i++) {
+    for (uint32_t i = 0; i < rows; i++) {
         total += attention->fold_normalisers[i];
         kernels->axpy(columns, 1.0f, attention->fold_values + i * columns, centre);
     }
     for (size_t j = 0; j < columns; j++)
         centre[j] /= total;
-    for (uint32_t i = 0; i < occupied; i++)
+    for (uint32_t i = 0; i < rows; i++)
         kernels->axpy(columns, -attention->fold_normalisers[i], centre,
                       attention->fold_values + i * columns);
 }
 
-static void pack_bf16(const vql_attention *attention, vql_folded_head *folded, uint32_t count)
+/*
+ * What numbers are to be multiplied by so that, rounded, none is above 32,767 and the sizes of
+ * `rows` of them sum to at most 65,535.
+ */
+static float quantizing_factor(float most, float sum, uint32_t rows)
 {
-    const vql_kernels *kernels = attention->kernels;
-    uint16_t *values = folded->values;
-    for (uint32_t first = 0; first < attention->columns; first += VQL_LANES)
-        kernels->pack_bf16(count, attention->fold_values + first, attention->columns,
-                           values + (size_t)first * count);
-    kernels->narrow(count, attention->fold_normalisers, folded->normalisers);
+    const float room = 65535.0f - 0.5f * (float)rows;
+    const float factor = room / sum < 32767.0f / most ? room / sum : 32767.0f / most;
+    return most > 0.0f && isfinite(factor) ? factor : 0.0f;
 }
 
-static void pack_f32(const vql_attention *attention, vql_folded_head *folded, uint32_t count)
+/* The factors of columns first … first + VQL_LANES. */
+static void find_factors(const vql_attention *attention, uint32_t rows, uint32_t first,
+                         float *factors)
+{
+    float most[VQL_LANES] = {0.0f};
+    float sum[VQL_LANES] = {0.0f};
+    const float *row = attention->fold_values + first;
+    for (uint32_t i = 0; i < rows; i++, row += attention->columns) {
+        for (size_t j = 0; j < VQL_LANES; j++) {
+            const float size = fabsf(row[j]);
+            sum[j] += size;
+            most[j] = size > most[j] ? size : most[j];
+        }
+    }
+    for (size_t j = 0; j < VQL_LANES; j++)
+        factors[j] = quantizing_factor(most[j], sum[j], rows);
+}
+
+static void pack_int16(const vql_attention *attention, vql_folded_head *folded, uint32_t rows)
+{
+    const vql_kernels *kernels = attention->kernels;
+    int16_t *values = folded->values;
+    int16_t *normalisers = folded->normalisers;
+    float most = 0.0f;
+    float sum = 0.0f;
+    for (uint32_t i = 0; i < rows; i++) {
+        sum += attention->fold_normalisers[i];
+        most = fmaxf(most, attention->fold_normalisers[i]);
+    }
+    const float factor = quantizing_factor(most, sum, rows);
+    kernels->quantize(rows, factor, attention->fold_normalisers, normalisers);
+    folded->least_total = (int32_t)(LEAST_MEAN_WEIGHT * factor * sum);
+    for (uint32_t first = 0; first < attention->columns; first += VQL_LANES) {
+        float factors[VQL_LANES];
+        find_factors(attention, rows, first, factors);
+        kernels->pack_int16(rows, attention->fold_values + first, attention->columns, factors,
+                            values + (size_t)first * rows);
+        for (size_t j = 0; j < VQL_LANES; j++)
+            folded->scales[first + j] = factors[j] > 0.0f ? factor / factors[j] : 0.0f;
+    }
+}
+
+static void pack_f32(const vql_attention *attention, vql_folded_head *folded, uint32_t rows)
 {
     const size_t columns = attention->columns;
     float *values = folded->values;
     for (uint32_t first = 0; first < columns; first += VQL_LANES)
-        for (uint32_t i = 0; i < count; i++, values += VQL_LANES)
+        for (uint32_t i = 0; i < rows; i++, values += VQL_LANES)
             memcpy(values, attention->fold_values + i * columns + first,
                    VQL_LANES * sizeof *values);
-    memcpy(folded->normalisers, attention->fold_normalisers, count * sizeof(float));
+    memcpy(folded->normalisers, attention->fold_normalisers, rows * sizeof(float));
 }
 
-/* Copies the codewords in use to the scratch, and a row of zeros behind them; returns how many. */
-static uint32_t gather_occupied(vql_attention *attention, vql_folded_head *folded,
-                                const float *values, const float *normalisers)
+/* Marks the codewords in use. */
+static void set_mask(vql_folded_head *folded, const float *normalisers)
+{
+    folded->occupied = 0;
+    memset(folded->mask, 0, (folded->codewords + 31) / 32 * sizeof *folded->mask);
+    for (uint32_t a = 0; a < folded->codewords; a++) {
+        const uint32_t bit = normalisers[a] > 0.0f;
+        folded->mask[a / 32] |= bit << a % 32;
+        folded->occupied += bit;
+    }
+}
+
+/* Copies the rows of the panel to the scratch, and zeros behind them. */
+static void gather_rows(vql_attention *attention, const vql_folded_head *folded,
+                        const float *values, const float *normalisers)
 {
     const size_t columns = attention->columns;
-    uint32_t occupied = 0;
-    memset(folded->mask, 0, (folded->codewords + 31) / 32 * sizeof *folded->mask);
-    for (uint32_t a = 0; a < folded->codewords; a++, values += columns) {
-        if (normalisers[a] <= 0.0f)
-            continue;
-        folded->mask[a / 32] |= UINT32_C(1) << a % 32;
-        attention->fold_normalisers[occupied] = normalisers[a];
-        memcpy(attention->fold_values + occupied * columns, values, columns * sizeof *values);
-        occupied++;
+    float *to = attention->fold_values;
+    uint32_t rows = 0;
+    if (folded->whole) {
+        rows = folded->codewords;
+        memcpy(to, values, rows * columns * sizeof *to);
+        memcpy(attention->fold_normalisers, normalisers, rows * sizeof *normalisers);
+    } else {
+        for (uint32_t a = 0; a < folded->codewords; a++) {
+            if (!(normalisers[a] > 0.0f))
+                continue;
+            attention->fold_normalisers[rows] = normalisers[a];
+            memcpy(to + rows++ * columns, values + a * columns, columns * sizeof *to);
+        }
     }
-    memset(attention->fold_values + occupied * columns, 0, columns * sizeof *values);
-    attention->fold_normalisers[occupied] = 0.0f;
-    return occupied;
+    memset(to + rows * columns, 0, columns * sizeof *to);
+    attention->fold_normalisers[rows] = 0.0f;
 }
 
 void vql_attention_set_head(vql_attention *attention, uint32_t head, const float *values,
                             const float *normalisers)
 {
     vql_folded_head *folded = &attention->heads[head];
-    const uint32_t occupied = gather_occupied(attention, folded, values, normalisers);
-    const uint32_t count = vql_round_up(occupied, 2);
-    folded->occupied = occupied;
-    if (occupied == 0)
+    set_mask(folded, normalisers);
+    if (folded->occupied == 0)
         return;
-    if (attention->format == VQL_SCORING_BF16) {
-        take_centre(attention, occupied, folded->centre);
-        pack_bf16(attention, folded, count);
+    folded->whole = 2 * folded->occupied >= folded->codewords;
+    folded->rows = vql_round_up(folded->whole ? folded->codewords : folded->occupied, 2);
+    gather_rows(attention, folded, values, normalisers);
+    if (attention->format == VQL_SCORING_INT16) {
+        take_centre(attention, folded->rows, folded->centre);
+        pack_int16(attention, folded, folded->rows);
     } else {
         memset(folded->centre, 0, attention->columns * sizeof(float));
-        pack_f32(attention, folded, count);
+        pack_f32(attention, folded, folded->rows);
     }
 }
 
@@ -145,8 +213,8 @@ static void pad_weights(const vql_attention *attention, uint32_t count, void *we
 {
     if (count % 2 == 0)
         return;
-    if (attention->format == VQL_SCORING_BF16)
-        ((uint16_t *)weights)[count] = 0;
+    if (attention->format == VQL_SCORING_INT16)
+        ((int16_t *)weights)[count] = 0;
     else
         ((float *)weights)[count] = 0.0f;
 }
@@ -156,8 +224,8 @@ static const void *pick_weights(const vql_attention *attention, const vql_folded
                                 const void *row, size_t candidate)
 {
     void *weights = scratch_weights(attention, candidate);
-    if (attention->format == VQL_SCORING_BF16)
-        attention->kernels->compact_bf16(folded->codewords, folded->mask, row, weights);
+    if (attention->format == VQL_SCORING_INT16)
+        attention->kernels->compact_int16(folded->codewords, folded->mask, row, weights);
     else
         attention->kernels->compact(folded->codewords, folded->mask, row, weights);
     pad_weights(attention, folded->occupied, weights);
@@ -169,7 +237,7 @@ static void compute_logits(vql_attention *attention, uint32_t head, const uint32
 {
     const vql_panel *codewords = &attention->catalog->codewords[head];
     const size_t head_width = attention->catalog->model->shape.head_width;
-    const void *queries[VQL_BLOCK];
+    const float *queries[VQL_BLOCK];
     for (size_t m = 0; m < VQL_BLOCK; m++) {
         queries[m] = vql_catalog_query(attention->catalog, rows[m]) + head * head_width;
         memset(attention->logits + m * attention->weight_stride, 0,
@@ -179,25 +247,39 @@ static void compute_logits(vql_attention *attention, uint32_t head, const uint32
                        attention->weight_stride);
 }
 
-/* e^{ŝ} of the codewords in use from their q · C_a, the largest ŝ of them subtracted. */
+/* The largest q · C_a of the codewords in use. */
+static float largest_logit(const vql_folded_head *folded, const float *logits)
+{
+    float most = -FLT_MAX;
+    for (uint32_t a = 0; a < folded->codewords; a++)
+        if ((folded->mask[a / 32] >> a % 32 & 1) != 0 && logits[a] > most)
+            most = logits[a];
+    return most;
+}
+
+/*
+ * e^{ŝ} of the panel's codewords from their q · C_a, the largest ŝ of those in use subtracted; at
+ * most 1, which matters for codewords that are not in use alone.
+ */
 static const void *computed_weights(const vql_attention *attention, const vql_folded_head *folded,
                                     size_t candidate)
 {
     const vql_kernels *kernels = attention->kernels;
-    const uint32_t count = folded->occupied;
+    const uint32_t count = folded->whole ? folded->codewords : folded->occupied;
     const float scale = 1.0f / sqrtf((float)attention->catalog->model->shape.head_width);
+    const float *logits = attention->logits + candidate * attention->weight_stride;
+    const float most = largest_logit(folded, logits);
     float *wide = attention->wide_weights;
     void *weights = scratch_weights(attention, candidate);
-    kernels->compact(folded->codewords, folded->mask,
-                     attention->logits + candidate * attention->weight_stride, wide);
-    float most = wide[0];
-    for (uint32_t i = 1; i < count; i++)
-        most = wide[i] > most ? wide[i] : most;
+    if (folded->whole)
+        memcpy(wide, logits, count * sizeof *wide);
+    else
+        kernels->compact(folded->codewords, folded->mask, logits, wide);
     for (uint32_t i = 0; i < count; i++)
-        wide[i] = (wide[i] - most) * scale;
+        wide[i] = wide[i] < most ? (wide[i] - most) * scale : 0.0f;
     kernels->exponential(count, wide);
-    if (attention->format == VQL_SCORING_BF16)
-        kernels->narrow(count, wide, weights);
+    if (attention->format == VQL_SCORING_INT16)
+        kernels->quantize(count, VQL_WEIGHT_STEPS, wide, weights);
     else
         memcpy(weights, wide, count * sizeof *wide);
     pad_weights(attention, count, weights);
@@ -232,7 +314,7 @@ static void find_weights(vql_attention *attention, uint32_t head, const block_ro
     const size_t offset = attention->catalog->table.head_offsets[head];
     bool computed = false;
     for (size_t m = 0; m < VQL_BLOCK; m++) {
-        if (rows->here[m] != NULL && folded->occupied == folded->codewords) {
+        if (rows->here[m] != NULL && folded->whole) {
             weights[m] = rows->here[m] + offset;
         } else if (rows->here[m] != NULL) {
             weights[m] = pick_weights(attention, folded, rows->here[m] + offset, m);
@@ -261,32 +343,62 @@ static vql_ahead lines_ahead(const vql_weight_table *table, uint32_t head, const
 
 /*
  * o of a head, tile by tile. A tile is written whole: what is beyond d is the next head's, which
- * comes after, or behind the last head's.
+ * comes after, or behind the last head's. totals: of integers alone.
  */
+static void attend_tiles(const vql_attention *attention, const vql_folded_head *folded,
+                         const void *const *weights, const vql_ahead *ahead, float *o,
+                         size_t stride, int32_t *totals)
+{
+    static const vql_ahead nothing = {.lines = 0};
+    const vql_kernels *kernels = attention->kernels;
+    const size_t number = number_bytes(attention->format);
+    for (uint32_t first = 0; first < attention->columns; first += VQL_LANES) {
+        const vql_ahead *lines = first == 0 ? ahead : &nothing;
+        const vql_fold_tile tile = {
+            .panel = (const uint8_t *)folded->values + (size_t)first * folded->rows * number,
+            .normalisers = folded->normalisers,
+            .centre = folded->centre + first,
+            .scales = folded->scales + first,
+        };
+        if (attention->format == VQL_SCORING_INT16)
+            kernels->attend_int16(folded->rows, (const int16_t *const *)weights, &tile, lines,
+                                  o + first, stride, totals);
+        else
+            kernels->attend(folded->rows, (const float *const *)weights, &tile, lines, o + first,
+                            stride);
+    }
+}
+
+/* Computes the weights of candidates whose table's weights are too small; whether there are any. */
+static bool mend_weights(vql_attention *attention, uint32_t head, const block_rows *rows,
+                         const int32_t *totals, const void **weights)
+{
+    const vql_folded_head *folded = &attention->heads[head];
+    bool computed = false;
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        if (totals[m] >= folded->least_total || rows->here[m] == NULL)
+            continue;
+        if (!computed)
+            compute_logits(attention, head, rows->items);
+        computed = true;
+        weights[m] = computed_weights(attention, folded, m);
+    }
+    return computed;
+}
+
 static void attend_head(vql_attention *attention, uint32_t head, const block_rows *rows, float *o,
                         size_t stride)
 {
     static const vql_ahead nothing = {.lines = 0};
-    const vql_kernels *kernels = attention->kernels;
     const vql_folded_head *folded = &attention->heads[head];
-    const uint32_t count = vql_round_up(folded->occupied, 2);
-    const size_t number = number_bytes(attention->format);
     const vql_ahead ahead = lines_ahead(&attention->catalog->table, head, rows);
     const void *weights[VQL_BLOCK];
+    int32_t totals[VQL_BLOCK];
     find_weights(attention, head, rows, weights);
-    for (uint32_t first = 0; first < attention->columns; first += VQL_LANES) {
-        const vql_ahead *lines = first == 0 ? &ahead : &nothing;
-        const vql_fold_tile tile = {
-            .panel = (const uint8_t *)folded->values + (size_t)first * count * number,
-            .normalisers = folded->normalisers,
-            .centre = folded->centre + first,
-        };
-        if (attention->format == VQL_SCORING_BF16)
-            kernels->attend_bf16(count, (const uint16_t *const *)weights, &tile, lines, o + first,
-                                 stride);
-        else
-            kernels->attend(count, (const float *const *)weights, &tile, lines, o + first, stride);
-    }
+    attend_tiles(attention, folded, weights, &ahead, o, stride, totals);
+    if (attention->format == VQL_SCORING_INT16 &&
+        mend_weights(attention, head, rows, totals, weights))
+        attend_tiles(attention, folded, weights, &nothing, o, stride, totals);
 }
 
 void vql_attention_block(vql_attention *attention, const uint32_t *rows, const uint32_t *next,

@@ -4,15 +4,20 @@
  *
  *     o_h = centre + Σ_a e^{ŝ_a} values[a] / Σ_a e^{ŝ_a} normalisers[a]
  *
- * a runs over the codewords in use only. Where all are, a candidate's weights are read where they
- * lie in the catalog's table; else those in use are picked out first. In bfloat16 the mean value is
- * taken out of the values before they are rounded, and added again at the end: it is a centre that
- * all weights leave in place, so that rounding is relative to how far values lie apart, not to how
- * large they are, and a history of one event is exact.
+ * a runs over the codewords in use only. Where at least half are, the others have rows of zeros
+ * and a candidate's weights are read where they lie in the catalog's table; else those in use are
+ * picked out first.
+ *
+ * In integers, weights are steps of 1/32,767, and each column of the values, and the normalisers,
+ * are scaled so that their sizes sum to 65,535: no sum can leave 32 bits, and all are exact. The
+ * mean value is taken out of the values before they are rounded, and added again at the end: it is
+ * a centre that all weights leave in place, so that rounding is relative to how far values lie
+ * apart, not to how large they are, and a history of one event is exact.
  */
 #ifndef VQL_CORE_ATTENTION_H
 #define VQL_CORE_ATTENTION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "catalog_data.h"
@@ -21,12 +26,16 @@
 
 /* A head's folded history. */
 typedef struct vql_folded_head {
-    uint32_t codewords; /* K */
-    uint32_t occupied;  /* codewords in use */
-    uint32_t *mask;     /* [K / 32, rounded up]: a bit for each codeword in use */
-    void *values;       /* [columns / 16] panels of [occupied, rounded up to even][16] */
-    void *normalisers;  /* [occupied, rounded up to even] */
-    float *centre;      /* [columns] */
+    uint32_t codewords;  /* K */
+    uint32_t occupied;   /* codewords in use; of the rest nothing is set when it is 0 */
+    bool whole;          /* whether the panel has rows for all codewords */
+    uint32_t rows;       /* of the panel: K or occupied, rounded up to even */
+    uint32_t *mask;      /* [K / 32, rounded up]: a bit for each codeword in use */
+    void *values;        /* [columns / 16] panels of [rows][16] */
+    void *normalisers;   /* [rows] */
+    float *centre;       /* [columns] */
+    float *scales;       /* [columns]: of integers */
+    int32_t least_total; /* of integers: a lesser total is too inexact */
 } vql_folded_head;
 
 typedef struct vql_attention {
@@ -37,7 +46,7 @@ typedef struct vql_attention {
 
     vql_folded_head *heads; /* [H] */
 
-    /* Scratch of setting a head: the codewords in use, in ascending order. */
+    /* Scratch of setting a head: the panel's rows, in ascending order of their codewords. */
     float *fold_values;      /* [max K + 1, columns] */
     float *fold_normalisers; /* [max K + 1] */
 

@@ -206,8 +206,9 @@ static vql_code append_chunk(vql_cache *cache, const vql_cache_event *events, si
         assert(events[i].time_ms >= 0);
     }
     const time_span span = span_of(events, count);
-    const bool full =
-        cache->form != VQL_FORM_EVENTS && cache->tail.count + count > VQL_CACHE_TAIL_EVENTS;
+    const uint32_t most =
+        cache->form == VQL_FORM_EVENTS ? VQL_CACHE_MOST_EVENTS_KEPT : VQL_CACHE_TAIL_EVENTS;
+    const bool full = cache->tail.count + count > most;
     if (!full && vql_events_fit(&cache->tail, count, span.first_ms, span.last_ms)) {
         for (size_t i = 0; i < count; i++)
             vql_events_push(&cache->tail, &events[i]);

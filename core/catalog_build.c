@@ -74,8 +74,7 @@ static bool build_codewords(builder *b)
             .stride = shape->group_width,
         };
         catalog->head_start[h + 1] = catalog->head_start[h] + source.outputs;
-        if (vql_panel_init(&catalog->codewords[h], source, VQL_SCORING_F32, b->allocator,
-                           &catalog->bytes) != VQL_OK)
+        if (vql_panel_init(&catalog->codewords[h], source, b->allocator, &catalog->bytes) != VQL_OK)
             return false;
     }
     return true;
@@ -102,8 +101,7 @@ static bool build_panels(builder *b)
             .first = first,
             .stride = layer->inputs,
         };
-        if (vql_panel_init(&catalog->panels[l], source, b->format, b->allocator, &catalog->bytes) !=
-            VQL_OK)
+        if (vql_panel_init(&catalog->panels[l], source, b->allocator, &catalog->bytes) != VQL_OK)
             return false;
     }
     return true;
@@ -310,6 +308,15 @@ static vql_code build_parts(builder *b)
     return code;
 }
 
+/* The format to use where one is asked for. */
+static vql_scoring_format choose_format(const vql_model *model, vql_scoring_format asked)
+{
+    for (uint32_t g = 0; g < model->shape.groups; g++)
+        if (model->codewords[g] > VQL_INT16_CODEWORDS)
+            return VQL_SCORING_F32;
+    return asked == VQL_SCORING_F32 ? VQL_SCORING_F32 : VQL_SCORING_INT16;
+}
+
 vql_code vql_catalog_create(const vql_model *model, const vql_catalog_options *options,
                             vql_catalog **out, vql_error *error)
 {
@@ -320,7 +327,7 @@ vql_code vql_catalog_create(const vql_model *model, const vql_catalog_options *o
         return vql_fail(error, VQL_NO_MEMORY, "catalog: no memory");
     *catalog = (vql_catalog){.allocator = allocator, .model = model, .bytes = sizeof *catalog};
     builder b = {.catalog = catalog, .model = model, .allocator = &allocator, .error = error};
-    b.format = options->format == VQL_SCORING_BF16 ? VQL_SCORING_BF16 : VQL_SCORING_F32;
+    b.format = choose_format(model, options->format);
     vql_code code;
     if (allocate_catalog(&b, options) && allocate_work(&b)) {
         code = build_parts(&b);

@@ -17,7 +17,6 @@ void vql_head_take(vql_head *head, const vql_catalog *catalog, vql_scratch *scra
         .stride = stride,
         .inputs = vql_scratch_take(scratch, VQL_BLOCK * stride, sizeof(float)),
         .outputs = vql_scratch_take(scratch, VQL_BLOCK * stride, sizeof(float)),
-        .narrowed = vql_scratch_take(scratch, VQL_BLOCK * stride, sizeof(uint16_t)),
     };
 }
 
@@ -34,15 +33,9 @@ void vql_head_fetch(const vql_head *head, const uint32_t *rows)
 /* head->outputs += panel · x for a block of x, `stride` numbers apart. */
 static void add_product(vql_head *head, const vql_panel *panel, const float *x, size_t stride)
 {
-    const void *rows[VQL_BLOCK];
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
+    const float *rows[VQL_BLOCK];
+    for (size_t m = 0; m < VQL_BLOCK; m++)
         rows[m] = x + m * stride;
-        if (panel->format == VQL_SCORING_BF16) {
-            uint16_t *narrowed = head->narrowed + m * head->stride;
-            head->kernels->narrow(panel->inputs, x + m * stride, narrowed);
-            rows[m] = narrowed;
-        }
-    }
     vql_panel_multiply(panel, head->kernels, rows, head->outputs, head->stride);
 }
 

@@ -15,10 +15,9 @@
 typedef struct vql_head {
     const vql_catalog *catalog;
     const vql_kernels *kernels;
-    size_t stride;      /* the widest of D and the layers' outputs, in whole tiles */
-    float *inputs;      /* [VQL_BLOCK, stride] */
-    float *outputs;     /* [VQL_BLOCK, stride] */
-    uint16_t *narrowed; /* [VQL_BLOCK, stride]; of inputs */
+    size_t stride;  /* the widest of D and the layers' outputs, in whole tiles */
+    float *inputs;  /* [VQL_BLOCK, stride] */
+    float *outputs; /* [VQL_BLOCK, stride] */
 } vql_head;
 
 /* Takes room for a catalog's head. */

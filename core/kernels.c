@@ -31,9 +31,9 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512vl");
 }
 
-static bool has_avx512bf16(void)
+static bool has_avx512vnni(void)
 {
-    return has_avx512() && __builtin_cpu_supports("avx512bf16") &&
+    return has_avx512() && __builtin_cpu_supports("avx512vnni") &&
            __builtin_cpu_supports("avx512vbmi2");
 }
 #endif
@@ -44,7 +44,7 @@ static const level levels[] = {
 #if defined(__x86_64__)
     {&vql_kernels_avx2, has_avx2},
     {&vql_kernels_avx512, has_avx512},
-    {&vql_kernels_avx512bf16, has_avx512bf16},
+    {&vql_kernels_avx512vnni, has_avx512vnni},
 #elif defined(__aarch64__)
     {&vql_kernels_neon, always},
 #endif

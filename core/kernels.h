@@ -12,12 +12,14 @@
  *                                the latency of a multiply-add, and share each load of the panel
  *
  * A row of the panel is loaded once and multiplied by one broadcast number of each candidate. In
- * bfloat16 two rows are interleaved, so that a 32-bit lane holds the numbers of codewords 2i and
- * 2i + 1, which is what a dot-product instruction of pairs takes:
+ * 16-bit integers two rows are interleaved, so that a 32-bit lane holds the numbers of codewords 2i
+ * and 2i + 1, which is what a dot-product instruction of pairs takes:
  *
- *     bf16 panel [count / 2, 16, 2]
+ *     int16 panel [count / 2, 16, 2]
  *
- * Products of bfloat16 numbers are summed in float32 at every level.
+ * Products of integers are summed exactly, in 32 bits: it is the caller's duty that every column's
+ * and the normalisers' sizes sum to at most 65,535 and that no weight is negative, so that no sum
+ * leaves them.
  */
 #ifndef VQL_CORE_KERNELS_H
 #define VQL_CORE_KERNELS_H
@@ -38,6 +40,7 @@ typedef struct vql_fold_tile {
     const void *panel;
     const void *normalisers; /* n: [count] */
     const float *centre;     /* [VQL_LANES] */
+    const float *scales;     /* [VQL_LANES]: of integers alone */
 } vql_fold_tile;
 
 /*
@@ -95,17 +98,19 @@ typedef struct vql_kernels {
     void (*attend)(size_t count, const float *const *rows, const vql_fold_tile *fold,
                    const vql_ahead *ahead, float *o, size_t stride);
 
-    /* The same in bfloat16; count is even. */
-    void (*attend_bf16)(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
-                        const vql_ahead *ahead, float *o, size_t stride);
+    /*
+     * The same in integers, times the scales; count is even:
+     *
+     *     o[m · stride + j] = centre[j] + scales[j] · Σ_i rows[m][i] · panel[i][j] / totals[m]
+     *
+     * with totals[m] = Σ_i rows[m][i] · n[i], which are written too.
+     */
+    void (*attend_int16)(size_t count, const int16_t *const *rows, const vql_fold_tile *fold,
+                         const vql_ahead *ahead, float *o, size_t stride, int32_t *totals);
 
     /* sums[m · stride + j] += Σ_{i < count} rows[m][i] · panel[i][j]: a tile of a layer. */
     void (*product)(size_t count, const float *const *rows, const float *panel, float *sums,
                     size_t stride);
-
-    /* The same in bfloat16; count is even. */
-    void (*product_bf16)(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         float *sums, size_t stride);
 
     /* totals[m] = Σ_{i < count} rows[m][i] · x[i]. */
     void (*totals)(size_t count, const float *const *rows, const float *x, float *totals);
@@ -115,16 +120,17 @@ typedef struct vql_kernels {
 
     /* Writes x[i] of the bits i < count that are set in mask ([count / 32], rounded up). */
     void (*compact)(size_t count, const uint32_t *mask, const float *x, float *out);
-    void (*compact_bf16)(size_t count, const uint32_t *mask, const uint16_t *x, uint16_t *out);
+    void (*compact_int16)(size_t count, const uint32_t *mask, const int16_t *x, int16_t *out);
 
-    /* Rounds count numbers to bfloat16. */
-    void (*narrow)(size_t count, const float *x, uint16_t *out);
+    /* out[j] = factor · x[j], at most 32,767 in size, rounded to the nearest, for j < count. */
+    void (*quantize)(size_t count, float factor, const float *x, int16_t *out);
 
     /*
-     * Rounds VQL_LANES columns of `count` rows (an even number), `stride` numbers apart, to a
-     * bfloat16 panel.
+     * Rounds VQL_LANES columns of `count` rows (an even number), `stride` numbers apart, times
+     * factors [VQL_LANES], to an integer panel.
      */
-    void (*pack_bf16)(size_t count, const float *rows, size_t stride, uint16_t *panel);
+    void (*pack_int16)(size_t count, const float *rows, size_t stride, const float *factors,
+                       int16_t *panel);
 } vql_kernels;
 
 /* The table in use. */
@@ -137,7 +143,7 @@ extern const vql_kernels vql_kernels_scalar;
 #if defined(__x86_64__)
 extern const vql_kernels vql_kernels_avx2;
 extern const vql_kernels vql_kernels_avx512;
-extern const vql_kernels vql_kernels_avx512bf16;
+extern const vql_kernels vql_kernels_avx512vnni;
 #elif defined(__aarch64__)
 extern const vql_kernels vql_kernels_neon;
 #endif

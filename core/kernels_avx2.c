@@ -96,65 +96,6 @@ static void multiply(size_t count, const float *const *rows, const float *panel,
     vql_ahead_rest(ahead, step);
 }
 
-/* The lower and upper halves of the pairs in 32-bit lanes, as floats. */
-static inline __m256 lower(__m256i pairs)
-{
-    return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
-}
-
-static inline __m256 upper(__m256i pairs)
-{
-    return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32((int)0xffff0000)));
-}
-
-static inline __m256i load_lanes(const uint16_t *x)
-{
-    return _mm256_loadu_si256((const __m256i *)(const void *)x);
-}
-
-/* One pair of the panel's rows into four candidates' sums. */
-static inline __attribute__((always_inline)) void multiply_pair(__m256 (*sum)[2],
-                                                                const uint16_t *const *rows,
-                                                                size_t i, const uint16_t *panel)
-{
-    const __m256i left = load_lanes(panel + i * VQL_LANES);
-    const __m256i right = load_lanes(panel + i * VQL_LANES + 2 * WIDTH);
-#pragma GCC unroll 4
-    for (size_t m = 0; m < HALF; m++) {
-        const __m256i pair = _mm256_set1_epi32(vql_load_pair(rows[m] + i));
-        sum[m][0] = _mm256_fmadd_ps(lower(left), lower(pair), sum[m][0]);
-        sum[m][1] = _mm256_fmadd_ps(lower(right), lower(pair), sum[m][1]);
-        sum[m][0] = _mm256_fmadd_ps(upper(left), upper(pair), sum[m][0]);
-        sum[m][1] = _mm256_fmadd_ps(upper(right), upper(pair), sum[m][1]);
-    }
-}
-
-/* The same in bfloat16. */
-static void multiply_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                          const vql_ahead *ahead, float *sums, size_t stride)
-{
-    size_t step = 0;
-    for (size_t half = 0; half < VQL_BLOCK; half += HALF) {
-        __m256 sum[HALF][2];
-#pragma GCC unroll 4
-        for (size_t m = 0; m < HALF; m++) {
-            sum[m][0] = _mm256_loadu_ps(sums + (half + m) * stride);
-            sum[m][1] = _mm256_loadu_ps(sums + (half + m) * stride + WIDTH);
-        }
-        for (size_t i = 0; i < count; i += 2) {
-            if (i % 8 == 0)
-                vql_ahead_step(ahead, step++);
-            multiply_pair(sum, rows + half, i, panel);
-        }
-#pragma GCC unroll 4
-        for (size_t m = 0; m < HALF; m++) {
-            _mm256_storeu_ps(sums + (half + m) * stride, sum[m][0]);
-            _mm256_storeu_ps(sums + (half + m) * stride + WIDTH, sum[m][1]);
-        }
-    }
-    vql_ahead_rest(ahead, step);
-}
-
 static inline float sum_lanes(__m256 x)
 {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -172,35 +113,6 @@ static void totals(size_t count, const float *const *rows, const float *x, float
         totals[m] = sum_lanes(sum);
         for (; i < count; i++)
             totals[m] = fmaf(rows[m][i], x[i], totals[m]);
-    }
-}
-
-/* The sum over `count` pairs, fewer than a register. */
-static float tail_total(size_t count, const uint16_t *row, const uint16_t *x)
-{
-    uint16_t padded[2][2 * WIDTH] = {{0}};
-    __builtin_memcpy(padded[0], row, count * 2 * sizeof *row);
-    __builtin_memcpy(padded[1], x, count * 2 * sizeof *x);
-    const __m256i weights = load_lanes(padded[0]);
-    const __m256i factors = load_lanes(padded[1]);
-    const __m256 odd = _mm256_mul_ps(upper(weights), upper(factors));
-    return sum_lanes(_mm256_fmadd_ps(lower(weights), lower(factors), odd));
-}
-
-static void totals_bf16(size_t count, const uint16_t *const *rows, const uint16_t *x, float *totals)
-{
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
-        __m256 even = _mm256_setzero_ps();
-        __m256 odd = _mm256_setzero_ps();
-        size_t i = 0;
-        for (; i + 2 * WIDTH <= count; i += 2 * WIDTH) {
-            const __m256i weights = load_lanes(rows[m] + i);
-            const __m256i factors = load_lanes(x + i);
-            even = _mm256_fmadd_ps(lower(weights), lower(factors), even);
-            odd = _mm256_fmadd_ps(upper(weights), upper(factors), odd);
-        }
-        totals[m] = sum_lanes(_mm256_add_ps(even, odd));
-        totals[m] += tail_total((count - i) / 2, rows[m] + i, x + i);
     }
 }
 
@@ -229,26 +141,94 @@ static void attend(size_t count, const float *const *rows, const vql_fold_tile *
     finish(sums, divisors, fold->centre, o, stride);
 }
 
-static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
-                        const vql_ahead *ahead, float *o, size_t stride)
-{
-    float sums[VQL_BLOCK * VQL_LANES] = {0.0f};
-    float divisors[VQL_BLOCK];
-    totals_bf16(count, rows, fold->normalisers, divisors);
-    multiply_bf16(count, rows, fold->panel, ahead, sums, VQL_LANES);
-    finish(sums, divisors, fold->centre, o, stride);
-}
-
 static void product(size_t count, const float *const *rows, const float *panel, float *sums,
                     size_t stride)
 {
     multiply(count, rows, panel, &vql_nothing_ahead, sums, stride);
 }
 
-static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         float *sums, size_t stride)
+static inline __m256i load_lanes(const int16_t *x)
 {
-    multiply_bf16(count, rows, panel, &vql_nothing_ahead, sums, stride);
+    return _mm256_loadu_si256((const __m256i *)(const void *)x);
+}
+
+/* One pair of the panel's rows into four candidates' sums. */
+static inline __attribute__((always_inline)) void multiply_pair(__m256i (*sum)[2],
+                                                                const int16_t *const *rows,
+                                                                size_t i, const int16_t *panel)
+{
+    const __m256i left = load_lanes(panel + i * VQL_LANES);
+    const __m256i right = load_lanes(panel + i * VQL_LANES + 2 * WIDTH);
+#pragma GCC unroll 4
+    for (size_t m = 0; m < HALF; m++) {
+        const __m256i pair = _mm256_set1_epi32(vql_load_pair(rows[m] + i));
+        sum[m][0] = _mm256_add_epi32(sum[m][0], _mm256_madd_epi16(left, pair));
+        sum[m][1] = _mm256_add_epi32(sum[m][1], _mm256_madd_epi16(right, pair));
+    }
+}
+
+/* Σ_i row[i] · x[i]. */
+static int32_t total_int16(size_t count, const int16_t *row, const int16_t *x)
+{
+    __m256i sum = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 2 * WIDTH <= count; i += 2 * WIDTH)
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(load_lanes(row + i), load_lanes(x + i)));
+    int32_t lanes[WIDTH];
+    _mm256_storeu_si256((__m256i *)(void *)lanes, sum);
+    int32_t total = 0;
+    for (size_t j = 0; j < WIDTH; j++)
+        total += lanes[j];
+    for (; i < count; i++)
+        total += row[i] * x[i];
+    return total;
+}
+
+/* o of a candidate from its sums. */
+static void finish_int16(const __m256i *sum, int32_t total, const vql_fold_tile *fold, float *o)
+{
+    const __m256 scale = _mm256_set1_ps(total > 0 ? 1.0f / (float)total : 0.0f);
+    for (size_t j = 0; j < 2; j++) {
+        const __m256 middle =
+            total > 0 ? _mm256_loadu_ps(fold->centre + j * WIDTH) : _mm256_setzero_ps();
+        const __m256 scales = _mm256_mul_ps(scale, _mm256_loadu_ps(fold->scales + j * WIDTH));
+        _mm256_storeu_ps(o + j * WIDTH,
+                         _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[j]), scales, middle));
+    }
+}
+
+static void attend_int16(size_t count, const int16_t *const *rows, const vql_fold_tile *fold,
+                         const vql_ahead *ahead, float *o, size_t stride, int32_t *totals)
+{
+    size_t step = 0;
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        totals[m] = total_int16(count, rows[m], fold->normalisers);
+    for (size_t half = 0; half < VQL_BLOCK; half += HALF) {
+        __m256i sum[HALF][2];
+#pragma GCC unroll 4
+        for (size_t m = 0; m < HALF; m++)
+            sum[m][0] = sum[m][1] = _mm256_setzero_si256();
+        for (size_t i = 0; i < count; i += 2) {
+            if (i % 8 == 0)
+                vql_ahead_step(ahead, step++);
+            multiply_pair(sum, rows + half, i, fold->panel);
+        }
+#pragma GCC unroll 4
+        for (size_t m = 0; m < HALF; m++)
+            finish_int16(sum[m], totals[half + m], fold, o + (half + m) * stride);
+    }
+    vql_ahead_rest(ahead, step);
+}
+
+static void quantize(size_t count, float factor, const float *x, int16_t *out)
+{
+    vql_portable_quantize(count, factor, x, out);
+}
+
+static void pack_int16(size_t count, const float *rows, size_t stride, const float *factors,
+                       int16_t *panel)
+{
+    vql_portable_pack_int16(count, rows, stride, factors, panel);
 }
 
 const vql_kernels vql_kernels_avx2 = {
@@ -258,13 +238,12 @@ const vql_kernels vql_kernels_avx2 = {
     .axpy_int8 = axpy_int8,
     .exponential = exponential,
     .attend = attend,
-    .attend_bf16 = attend_bf16,
+    .attend_int16 = attend_int16,
     .product = product,
-    .product_bf16 = product_bf16,
     .totals = totals,
     .rectify = vql_portable_rectify,
     .compact = vql_portable_compact,
-    .compact_bf16 = vql_portable_compact_bf16,
-    .narrow = vql_portable_narrow,
-    .pack_bf16 = vql_portable_pack_bf16,
+    .compact_int16 = vql_portable_compact_int16,
+    .quantize = quantize,
+    .pack_int16 = pack_int16,
 };

@@ -2,7 +2,6 @@
  * AVX-512 F, BW and VL. A register is VQL_LANES floats; tails are masked.
  */
 #include "kernels_avx512.h"
-
 #include "kernels_portable.h"
 
 void vql_avx512_axpy(size_t count, float a, const float *x, float *sum)
@@ -152,74 +151,21 @@ void vql_avx512_totals(size_t count, const float *const *rows, const float *x, f
     _mm256_storeu_ps(totals, vql_avx512_reduce(sum));
 }
 
-/* The lower and upper halves of the pairs in 32-bit lanes, as floats. */
-static inline __m512 lower(__m512i pairs)
+static void attend_int16(size_t count, const int16_t *const *rows, const vql_fold_tile *fold,
+                         const vql_ahead *ahead, float *o, size_t stride, int32_t *totals)
 {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+    vql_avx512_attend_pairs(count, rows, fold, ahead, o, stride, totals);
 }
 
-static inline __m512 upper(__m512i pairs)
+void vql_avx512_quantize(size_t count, float factor, const float *x, int16_t *out)
 {
-    return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000)));
+    vql_portable_quantize(count, factor, x, out);
 }
 
-/* multiply in bfloat16. */
-VQL_AVX512_INLINE void multiply_bf16(size_t count, const uint16_t *const *rows,
-                                     const uint16_t *panel, const vql_ahead *ahead, __m512 *sum)
+void vql_avx512_pack_int16(size_t count, const float *rows, size_t stride, const float *factors,
+                           int16_t *panel)
 {
-    for (size_t i = 0; i < count; i += 2) {
-        vql_ahead_step(ahead, i / 2);
-        const __m512i values = _mm512_loadu_si512(panel + i * VQL_LANES);
-        const __m512 even = lower(values);
-        const __m512 odd = upper(values);
-#pragma GCC unroll 8
-        for (size_t m = 0; m < VQL_BLOCK; m++) {
-            const __m512i pair = _mm512_set1_epi32(vql_load_pair(rows[m] + i));
-            sum[m] = _mm512_fmadd_ps(even, lower(pair), sum[m]);
-            sum[m] = _mm512_fmadd_ps(odd, upper(pair), sum[m]);
-        }
-    }
-    vql_ahead_rest(ahead, count / 2);
-}
-
-/* normalise in bfloat16. */
-VQL_AVX512_INLINE void normalise_bf16(size_t count, const uint16_t *const *rows,
-                                      const uint16_t *normalisers, __m512 *sum)
-{
-    for (size_t i = 0; i < count; i += 2 * VQL_LANES) {
-        const size_t pairs = (count - i) / 2;
-        const __mmask16 mask = pairs < VQL_LANES ? vql_avx512_tail(pairs) : (__mmask16)0xffff;
-        const __m512i factor = _mm512_maskz_loadu_epi32(mask, normalisers + i);
-        const __m512 even = lower(factor);
-        const __m512 odd = upper(factor);
-#pragma GCC unroll 8
-        for (size_t m = 0; m < VQL_BLOCK; m++) {
-            const __m512i pair = _mm512_maskz_loadu_epi32(mask, rows[m] + i);
-            sum[m] = _mm512_fmadd_ps(even, lower(pair), sum[m]);
-            sum[m] = _mm512_fmadd_ps(odd, upper(pair), sum[m]);
-        }
-    }
-}
-
-static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
-                        const vql_ahead *ahead, float *o, size_t stride)
-{
-    __m512 sum[VQL_BLOCK];
-    vql_avx512_clear(sum);
-    normalise_bf16(count, rows, fold->normalisers, sum);
-    const __m256 totals = vql_avx512_reduce(sum);
-    vql_avx512_clear(sum);
-    multiply_bf16(count, rows, fold->panel, ahead, sum);
-    vql_avx512_finish(sum, totals, fold->centre, o, stride);
-}
-
-static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         float *sums, size_t stride)
-{
-    __m512 sum[VQL_BLOCK];
-    vql_avx512_load(sum, sums, stride);
-    multiply_bf16(count, rows, panel, &vql_nothing_ahead, sum);
-    vql_avx512_store(sum, sums, stride);
+    vql_portable_pack_int16(count, rows, stride, factors, panel);
 }
 
 void vql_avx512_rectify(size_t count, float *x)
@@ -256,13 +202,12 @@ const vql_kernels vql_kernels_avx512 = {
     .axpy_int8 = vql_avx512_axpy_int8,
     .exponential = vql_avx512_exponential,
     .attend = vql_avx512_attend,
-    .attend_bf16 = attend_bf16,
+    .attend_int16 = attend_int16,
     .product = vql_avx512_product,
-    .product_bf16 = product_bf16,
     .totals = vql_avx512_totals,
     .rectify = vql_avx512_rectify,
     .compact = vql_avx512_compact,
-    .compact_bf16 = vql_portable_compact_bf16,
-    .narrow = vql_portable_narrow,
-    .pack_bf16 = vql_portable_pack_bf16,
+    .compact_int16 = vql_portable_compact_int16,
+    .quantize = vql_avx512_quantize,
+    .pack_int16 = vql_avx512_pack_int16,
 };

@@ -109,61 +109,6 @@ static void multiply(size_t count, const float *const *rows, const float *panel,
     vql_ahead_rest(ahead, step);
 }
 
-/* The lower and upper halves of the pairs in 32-bit lanes, as floats. */
-static inline float32x4_t lower(uint32x4_t pairs)
-{
-    return vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16));
-}
-
-static inline float32x4_t upper(uint32x4_t pairs)
-{
-    return vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff0000)));
-}
-
-static inline uint32x4_t load_lanes(const uint16_t *x)
-{
-    return vreinterpretq_u32_u16(vld1q_u16(x));
-}
-
-/* The lower or upper number of the pair at x. */
-static inline float pair_number(const uint16_t *x, size_t half)
-{
-    const uint32_t bits = (uint32_t)x[half] << 16;
-    float number;
-    __builtin_memcpy(&number, &bits, sizeof number);
-    return number;
-}
-
-/* The same in bfloat16. */
-static void multiply_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                          const vql_ahead *ahead, float *sums, size_t stride)
-{
-    size_t step = 0;
-    for (size_t half = 0; half < VQL_BLOCK; half += HALF) {
-        float32x4_t sum[HALF][TILE];
-        load_sums(sum, sums + half * stride, stride);
-        for (size_t i = 0; i < count; i += 2) {
-            float32x4_t even[TILE], odd[TILE];
-            float evens[HALF], odds[HALF];
-            for (size_t j = 0; j < TILE; j++) {
-                const uint32x4_t pairs = load_lanes(panel + i * VQL_LANES + j * 2 * WIDTH);
-                even[j] = lower(pairs);
-                odd[j] = upper(pairs);
-            }
-            for (size_t m = 0; m < HALF; m++) {
-                evens[m] = pair_number(rows[half + m] + i, 0);
-                odds[m] = pair_number(rows[half + m] + i, 1);
-            }
-            if (i % 8 == 0)
-                vql_ahead_step(ahead, step++);
-            multiply_row(sum, even, evens);
-            multiply_row(sum, odd, odds);
-        }
-        store_sums(sum, sums + half * stride, stride);
-    }
-    vql_ahead_rest(ahead, step);
-}
-
 static void totals(size_t count, const float *const *rows, const float *x, float *totals)
 {
     for (size_t m = 0; m < VQL_BLOCK; m++) {
@@ -174,23 +119,6 @@ static void totals(size_t count, const float *const *rows, const float *x, float
         totals[m] = vaddvq_f32(sum);
         for (; i < count; i++)
             totals[m] = fmaf(rows[m][i], x[i], totals[m]);
-    }
-}
-
-static void totals_bf16(size_t count, const uint16_t *const *rows, const uint16_t *x, float *totals)
-{
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
-        float32x4_t sum = vdupq_n_f32(0.0f);
-        size_t i = 0;
-        for (; i + 2 * WIDTH <= count; i += 2 * WIDTH) {
-            const uint32x4_t weights = load_lanes(rows[m] + i);
-            const uint32x4_t factors = load_lanes(x + i);
-            sum = vfmaq_f32(sum, lower(weights), lower(factors));
-            sum = vfmaq_f32(sum, upper(weights), upper(factors));
-        }
-        totals[m] = vaddvq_f32(sum);
-        for (; i < count; i++)
-            totals[m] = fmaf(pair_number(rows[m] + i, 0), pair_number(x + i, 0), totals[m]);
     }
 }
 
@@ -219,26 +147,88 @@ static void attend(size_t count, const float *const *rows, const vql_fold_tile *
     finish(sums, divisors, fold->centre, o, stride);
 }
 
-static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
-                        const vql_ahead *ahead, float *o, size_t stride)
-{
-    float sums[VQL_BLOCK * VQL_LANES] = {0.0f};
-    float divisors[VQL_BLOCK];
-    totals_bf16(count, rows, fold->normalisers, divisors);
-    multiply_bf16(count, rows, fold->panel, ahead, sums, VQL_LANES);
-    finish(sums, divisors, fold->centre, o, stride);
-}
-
 static void product(size_t count, const float *const *rows, const float *panel, float *sums,
                     size_t stride)
 {
     multiply(count, rows, panel, &vql_nothing_ahead, sums, stride);
 }
 
-static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         float *sums, size_t stride)
+static int32_t total_int16(size_t count, const int16_t *row, const int16_t *x)
 {
-    multiply_bf16(count, rows, panel, &vql_nothing_ahead, sums, stride);
+    int32x4_t sum = vdupq_n_s32(0);
+    size_t i = 0;
+    for (; i + WIDTH <= count; i += WIDTH)
+        sum = vmlal_s16(sum, vld1_s16(row + i), vld1_s16(x + i));
+    int32_t total = vaddvq_s32(sum);
+    for (; i < count; i++)
+        total += row[i] * x[i];
+    return total;
+}
+
+/* A pair of the panel's rows into four candidates' sums, half a tile at a time. */
+static inline __attribute__((always_inline)) void multiply_pair(int32x4_t (*sum)[TILE],
+                                                                const int16_t *const *rows,
+                                                                size_t i, const int16_t *panel)
+{
+#pragma GCC unroll 2
+    for (size_t half = 0; half < 2; half++) {
+        const int16x8x2_t pair = vld2q_s16(panel + i * VQL_LANES + half * VQL_LANES);
+#pragma GCC unroll 4
+        for (size_t m = 0; m < HALF; m++) {
+            int32x4_t *to = sum[m] + 2 * half;
+            const int16_t even = rows[m][i];
+            const int16_t odd = rows[m][i + 1];
+            to[0] = vmlal_n_s16(to[0], vget_low_s16(pair.val[0]), even);
+            to[1] = vmlal_n_s16(to[1], vget_high_s16(pair.val[0]), even);
+            to[0] = vmlal_n_s16(to[0], vget_low_s16(pair.val[1]), odd);
+            to[1] = vmlal_n_s16(to[1], vget_high_s16(pair.val[1]), odd);
+        }
+    }
+}
+
+/* o of a candidate from its sums. */
+static void finish_int16(const int32x4_t *sum, int32_t total, const vql_fold_tile *fold, float *o)
+{
+    const float scale = total > 0 ? 1.0f / (float)total : 0.0f;
+    for (size_t j = 0; j < TILE; j++) {
+        const float32x4_t middle =
+            total > 0 ? vld1q_f32(fold->centre + j * WIDTH) : vdupq_n_f32(0.0f);
+        const float32x4_t scales = vmulq_n_f32(vld1q_f32(fold->scales + j * WIDTH), scale);
+        vst1q_f32(o + j * WIDTH, vfmaq_f32(middle, vcvtq_f32_s32(sum[j]), scales));
+    }
+}
+
+static void attend_int16(size_t count, const int16_t *const *rows, const vql_fold_tile *fold,
+                         const vql_ahead *ahead, float *o, size_t stride, int32_t *totals)
+{
+    size_t step = 0;
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        totals[m] = total_int16(count, rows[m], fold->normalisers);
+    for (size_t half = 0; half < VQL_BLOCK; half += HALF) {
+        int32x4_t sum[HALF][TILE];
+        for (size_t m = 0; m < HALF; m++)
+            for (size_t j = 0; j < TILE; j++)
+                sum[m][j] = vdupq_n_s32(0);
+        for (size_t i = 0; i < count; i += 2) {
+            if (i % 8 == 0)
+                vql_ahead_step(ahead, step++);
+            multiply_pair(sum, rows + half, i, fold->panel);
+        }
+        for (size_t m = 0; m < HALF; m++)
+            finish_int16(sum[m], totals[half + m], fold, o + (half + m) * stride);
+    }
+    vql_ahead_rest(ahead, step);
+}
+
+static void quantize(size_t count, float factor, const float *x, int16_t *out)
+{
+    vql_portable_quantize(count, factor, x, out);
+}
+
+static void pack_int16(size_t count, const float *rows, size_t stride, const float *factors,
+                       int16_t *panel)
+{
+    vql_portable_pack_int16(count, rows, stride, factors, panel);
 }
 
 const vql_kernels vql_kernels_neon = {
@@ -248,13 +238,12 @@ const vql_kernels vql_kernels_neon = {
     .axpy_int8 = axpy_int8,
     .exponential = exponential,
     .attend = attend,
-    .attend_bf16 = attend_bf16,
+    .attend_int16 = attend_int16,
     .product = product,
-    .product_bf16 = product_bf16,
     .totals = totals,
     .rectify = vql_portable_rectify,
     .compact = vql_portable_compact,
-    .compact_bf16 = vql_portable_compact_bf16,
-    .narrow = vql_portable_narrow,
-    .pack_bf16 = vql_portable_pack_bf16,
+    .compact_int16 = vql_portable_compact_int16,
+    .quantize = quantize,
+    .pack_int16 = pack_int16,
 };

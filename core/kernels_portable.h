@@ -43,8 +43,8 @@ static inline void vql_ahead_rest(const vql_ahead *ahead, size_t step)
 
 static const vql_ahead vql_nothing_ahead = {.lines = 0};
 
-/* The pair of bfloat16 numbers at x, as the 32-bit lane that it is in a panel. */
-static inline int32_t vql_load_pair(const uint16_t *x)
+/* The pair of 16-bit numbers at x, as the 32-bit lane that it is in a panel. */
+static inline int32_t vql_load_pair(const int16_t *x)
 {
     int32_t pair;
     __builtin_memcpy(&pair, x, sizeof pair);
@@ -122,6 +122,38 @@ VQL_ALWAYS_INLINE void vql_portable_spread(const vql_spread *to, size_t count,
         vql_spread_width(to, to->width, count, addends, weights);
 }
 
+/*
+ * x rounded to the nearest integer, at most 2^22 in size: 1.5 · 2^23 has steps of 1, and the lower
+ * bits of the sum are those of the integer.
+ */
+VQL_ALWAYS_INLINE int16_t vql_round(float x)
+{
+    const float shifted = x + 0x1.8p23f;
+    int32_t bits;
+    __builtin_memcpy(&bits, &shifted, sizeof bits);
+    return (int16_t)bits;
+}
+
+/* The kernel `quantize`, likewise. */
+VQL_ALWAYS_INLINE void vql_portable_quantize(size_t count, float factor, const float *restrict x,
+                                             int16_t *restrict out)
+{
+    for (size_t j = 0; j < count; j++)
+        out[j] = vql_round(factor * x[j]);
+}
+
+/* The kernel `pack_int16`, likewise. */
+VQL_ALWAYS_INLINE void vql_portable_pack_int16(size_t count, const float *restrict rows,
+                                               size_t stride, const float *restrict factors,
+                                               int16_t *restrict panel)
+{
+    for (size_t i = 0; i < count; i += 2, rows += 2 * stride, panel += 2 * VQL_LANES)
+        for (size_t j = 0; j < VQL_LANES; j++) {
+            panel[2 * j] = vql_round(factors[j] * rows[j]);
+            panel[2 * j + 1] = vql_round(factors[j] * rows[stride + j]);
+        }
+}
+
 /* The kernel `axpy_int8`, likewise. */
 VQL_ALWAYS_INLINE void vql_portable_axpy_int8(size_t count, float a, const uint8_t *x, float *sum)
 {
@@ -140,9 +172,6 @@ VQL_ALWAYS_INLINE void vql_portable_axpy_int8(size_t count, float a, const uint8
 
 void vql_portable_rectify(size_t count, float *x);
 void vql_portable_compact(size_t count, const uint32_t *mask, const float *x, float *out);
-void vql_portable_compact_bf16(size_t count, const uint32_t *mask, const uint16_t *x,
-                               uint16_t *out);
-void vql_portable_narrow(size_t count, const float *x, uint16_t *out);
-void vql_portable_pack_bf16(size_t count, const float *rows, size_t stride, uint16_t *panel);
+void vql_portable_compact_int16(size_t count, const uint32_t *mask, const int16_t *x, int16_t *out);
 
 #endif

@@ -3,7 +3,6 @@
  */
 #include <math.h>
 
-#include "bf16.h"
 #include "kernels_portable.h"
 
 static void axpy(size_t count, float a, const float *restrict x, float *restrict sum)
@@ -37,34 +36,12 @@ static void product(size_t count, const float *const *rows, const float *panel, 
             axpy(VQL_LANES, rows[m][i], panel + i * VQL_LANES, sums + m * stride);
 }
 
-static void product_bf16(size_t count, const uint16_t *const *rows, const uint16_t *panel,
-                         float *sums, size_t stride)
-{
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
-        for (size_t i = 0; i < count; i++) {
-            const float weight = vql_bf16_to_float(rows[m][i]);
-            const uint16_t *row = panel + i / 2 * 2 * VQL_LANES + i % 2;
-            for (size_t j = 0; j < VQL_LANES; j++)
-                sums[m * stride + j] += weight * vql_bf16_to_float(row[2 * j]);
-        }
-    }
-}
-
 static void totals(size_t count, const float *const *rows, const float *x, float *totals)
 {
     for (size_t m = 0; m < VQL_BLOCK; m++) {
         totals[m] = 0.0f;
         for (size_t i = 0; i < count; i++)
             totals[m] += rows[m][i] * x[i];
-    }
-}
-
-static void totals_bf16(size_t count, const uint16_t *const *rows, const uint16_t *x, float *totals)
-{
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
-        totals[m] = 0.0f;
-        for (size_t i = 0; i < count; i++)
-            totals[m] += vql_bf16_to_float(rows[m][i]) * vql_bf16_to_float(x[i]);
     }
 }
 
@@ -90,21 +67,51 @@ static void attend(size_t count, const float *const *rows, const vql_fold_tile *
     finish(sums, divisors, fold->centre, o, stride);
 }
 
-static void attend_bf16(size_t count, const uint16_t *const *rows, const vql_fold_tile *fold,
-                        const vql_ahead *ahead, float *o, size_t stride)
+static void attend_int16(size_t count, const int16_t *const *rows, const vql_fold_tile *fold,
+                         const vql_ahead *ahead, float *o, size_t stride, int32_t *totals)
 {
-    float sums[VQL_BLOCK][VQL_LANES] = {{0.0f}};
-    float divisors[VQL_BLOCK];
+    const int16_t *panel = fold->panel;
+    const int16_t *normalisers = fold->normalisers;
     vql_ahead_rest(ahead, 0);
-    totals_bf16(count, rows, fold->normalisers, divisors);
-    product_bf16(count, rows, fold->panel, sums[0], VQL_LANES);
-    finish(sums, divisors, fold->centre, o, stride);
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        int32_t sums[VQL_LANES] = {0};
+        totals[m] = 0;
+        for (size_t i = 0; i < count; i++) {
+            const int32_t weight = rows[m][i];
+            const int16_t *row = panel + i / 2 * 2 * VQL_LANES + i % 2;
+            totals[m] += weight * normalisers[i];
+            for (size_t j = 0; j < VQL_LANES; j++)
+                sums[j] += weight * row[2 * j];
+        }
+        const float scale = totals[m] > 0 ? 1.0f / (float)totals[m] : 0.0f;
+        for (size_t j = 0; j < VQL_LANES; j++)
+            o[m * stride + j] =
+                totals[m] > 0 ? fold->centre[j] + (float)sums[j] * scale * fold->scales[j] : 0.0f;
+    }
+}
+
+static void quantize(size_t count, float factor, const float *x, int16_t *out)
+{
+    vql_portable_quantize(count, factor, x, out);
+}
+
+static void pack_int16(size_t count, const float *rows, size_t stride, const float *factors,
+                       int16_t *panel)
+{
+    vql_portable_pack_int16(count, rows, stride, factors, panel);
 }
 
 void vql_portable_rectify(size_t count, float *x)
 {
     for (size_t j = 0; j < count; j++)
         x[j] = x[j] > 0.0f ? x[j] : 0.0f;
+}
+
+void vql_portable_compact_int16(size_t count, const uint32_t *mask, const int16_t *x, int16_t *out)
+{
+    for (size_t word = 0; word < (count + 31) / 32; word++)
+        for (uint32_t bits = mask[word]; bits != 0; bits &= bits - 1)
+            *out++ = x[word * 32 + (size_t)__builtin_ctz(bits)];
 }
 
 void vql_portable_compact(size_t count, const uint32_t *mask, const float *x, float *out)
@@ -114,26 +121,6 @@ void vql_portable_compact(size_t count, const uint32_t *mask, const float *x, fl
             *out++ = x[word * 32 + (size_t)__builtin_ctz(bits)];
 }
 
-void vql_portable_compact_bf16(size_t count, const uint32_t *mask, const uint16_t *x, uint16_t *out)
-{
-    for (size_t word = 0; word < (count + 31) / 32; word++)
-        for (uint32_t bits = mask[word]; bits != 0; bits &= bits - 1)
-            *out++ = x[word * 32 + (size_t)__builtin_ctz(bits)];
-}
-
-void vql_portable_narrow(size_t count, const float *x, uint16_t *out)
-{
-    for (size_t j = 0; j < count; j++)
-        out[j] = vql_bf16_from_float(x[j]);
-}
-
-void vql_portable_pack_bf16(size_t count, const float *rows, size_t stride, uint16_t *panel)
-{
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < VQL_LANES; j++)
-            panel[(i / 2 * VQL_LANES + j) * 2 + i % 2] = vql_bf16_from_float(rows[i * stride + j]);
-}
-
 const vql_kernels vql_kernels_scalar = {
     .name = "scalar",
     .axpy = axpy,
@@ -141,13 +128,12 @@ const vql_kernels vql_kernels_scalar = {
     .axpy_int8 = axpy_int8,
     .exponential = exponential,
     .attend = attend,
-    .attend_bf16 = attend_bf16,
+    .attend_int16 = attend_int16,
     .product = product,
-    .product_bf16 = product_bf16,
     .totals = totals,
     .rectify = vql_portable_rectify,
     .compact = vql_portable_compact,
-    .compact_bf16 = vql_portable_compact_bf16,
-    .narrow = vql_portable_narrow,
-    .pack_bf16 = vql_portable_pack_bf16,
+    .compact_int16 = vql_portable_compact_int16,
+    .quantize = quantize,
+    .pack_int16 = pack_int16,
 };

@@ -42,7 +42,7 @@ static vql_code assign_by_hotness(vql_weight_table *table, uint32_t items, const
 static void set_offsets(vql_weight_table *table, const vql_model *model)
 {
     const uint32_t heads_per_group = model->shape.heads / model->shape.groups;
-    const size_t number = table->format == VQL_SCORING_BF16 ? sizeof(uint16_t) : sizeof(float);
+    const size_t number = table->format == VQL_SCORING_INT16 ? sizeof(int16_t) : sizeof(float);
     table->head_offsets[0] = 0;
     for (uint32_t h = 0; h < table->heads; h++) {
         const size_t bytes = model->codewords[h / heads_per_group] * number;
@@ -110,8 +110,8 @@ void vql_weight_table_put(vql_weight_table *table, uint32_t row, const uint32_t 
     for (uint32_t h = 0; h < table->heads; h++) {
         const size_t count = head_start[h + 1] - head_start[h];
         void *numbers = out + table->head_offsets[h];
-        if (table->format == VQL_SCORING_BF16)
-            kernels->narrow(count, weights + head_start[h], numbers);
+        if (table->format == VQL_SCORING_INT16)
+            kernels->quantize(count, VQL_WEIGHT_STEPS, weights + head_start[h], numbers);
         else
             memcpy(numbers, weights + head_start[h], count * sizeof *weights);
     }

@@ -6,7 +6,7 @@
  * Heads begin at cache lines; padding is zero. A table has a budget in bytes. When not all items
  * fit, those with the greatest hotness have a row, the hottest first in memory; the others' weights
  * are computed by each request. So are those of an item whose ŝ spread so far that floats would
- * lose the small ones: its slot stays unused.
+ * lose the small ones: its slot stays unused. Integers are the weights in steps of 1/32,767.
  */
 #ifndef VQL_CORE_WEIGHT_TABLE_H
 #define VQL_CORE_WEIGHT_TABLE_H
@@ -18,8 +18,11 @@
 
 #define VQL_NO_SLOT UINT32_MAX
 
+/* What a weight of 1 is as an integer. */
+#define VQL_WEIGHT_STEPS 32767.0f
+
 typedef struct vql_weight_table {
-    vql_scoring_format format; /* F32 or BF16 */
+    vql_scoring_format format; /* F32 or INT16 */
     uint32_t heads;
     uint32_t capacity;    /* rows there is room for */
     uint32_t items;       /* items that have one */

@@ -18,7 +18,7 @@
 #include "log.h"
 
 typedef enum config_store { CONFIG_STORE_MEMORY } config_store;
-typedef enum config_scoring { CONFIG_SCORING_F32, CONFIG_SCORING_BF16 } config_scoring;
+typedef enum config_scoring { CONFIG_SCORING_F32, CONFIG_SCORING_INT16 } config_scoring;
 typedef enum config_durability { CONFIG_DURABILITY_MEMORY } config_durability;
 
 /* Every value lies in the range that the table gives it. Strings are the configuration's own. */

@@ -25,7 +25,7 @@ static int run(const config *c)
     }
     const vql_catalog_options options = {
         .table_bytes = (size_t)c->table_bytes,
-        .format = c->scoring_format == CONFIG_SCORING_BF16 ? VQL_SCORING_BF16 : VQL_SCORING_F32,
+        .format = c->scoring_format == CONFIG_SCORING_F32 ? VQL_SCORING_F32 : VQL_SCORING_INT16,
     };
     if (registry_load(&models, c->model, &options, &error) != VQL_OK) {
         log_error("cannot load the model", log_str("code", vql_code_name(error.code)),

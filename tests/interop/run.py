@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Runs one gRPC client's tests against vqld: both models, with 1, 2 and 4 threads.
+"""Runs one gRPC client's tests against vqld: both models, 1, 2 and 4 threads, both formats.
 
 The clients know the server by the .proto files and the environment alone:
 
     INTEROP_SERVER   HOST:PORT of a running vqld
     INTEROP_GOLDEN   golden requests of its model (tests/golden)
+    INTEROP_TOLERANCE  how far a score may be from theirs
     INTEROP_VQLD     the program, and INTEROP_MODEL, INTEROP_THREADS: to start another like it
     INTEROP_PROTO    the folder of the .proto files
 """
@@ -24,7 +25,8 @@ MODELS = {
     "retail": ROOT / "examples/retail/model.safetensors",
     "kuairand": ROOT / "tests/golden/kuairand.safetensors",
 }
-THREADS = (1, 2, 4)
+THREADS = {1: "int16", 2: "f32", 4: "int16"}  # and the format of scoring with so many
+TOLERANCES = {"int16": 1e-3, "f32": 1e-5}  # of a score
 CLIENT_S = 1200
 SKIPPED = 77
 COUNTS = re.compile(r"^(?:# pass )?(\d+)(?: passed, |\n# fail )(\d+)(?: failed)?$", re.MULTILINE)
@@ -70,10 +72,12 @@ def run_case(arguments, model, threads):
     """Runs the client against one server; the server's clean stop counts as one test more."""
     command, environment = client_command(arguments)
     golden = ROOT / f"tests/golden/{model}.golden.jsonl.gz"
-    with Vqld(arguments.vqld, MODELS[model], threads) as server:
+    scoring = THREADS.get(threads, "f32")
+    with Vqld(arguments.vqld, MODELS[model], threads, "--scoring-format", scoring) as server:
         passed, failed = run_client(command, environment | {
             "INTEROP_SERVER": server.address,
             "INTEROP_GOLDEN": str(golden),
+            "INTEROP_TOLERANCE": str(TOLERANCES[scoring]),
             "INTEROP_VQLD": str(arguments.vqld),
             "INTEROP_MODEL": str(MODELS[model]),
             "INTEROP_THREADS": str(threads),

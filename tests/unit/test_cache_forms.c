@@ -96,6 +96,27 @@ START_TEST(test_events_become_items)
 }
 END_TEST
 
+/* However an event more would fit, a cache keeps no more of them than it may, and can be read. */
+START_TEST(test_events_are_bounded)
+{
+    enum { COUNT = 2 * VQL_CACHE_MOST_EVENTS_KEPT };
+    catalog_fixture fixture = fixture_with(3000, 250);
+    random_stream random = {34};
+    vql_cache_event *events = random_history(&fixture, &random, COUNT, START_MS, YEAR_MS);
+    vql_cache *cache = cache_of(&fixture, events, 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(vql_cache_append(cache, &events[i], 1), VQL_OK);
+        if (vql_cache_form_of(cache) == VQL_FORM_EVENTS)
+            ck_assert_uint_le(vql_cache_events(cache), VQL_CACHE_MOST_EVENTS_KEPT);
+        else
+            ck_assert_uint_gt(vql_cache_events(cache), VQL_CACHE_MOST_EVENTS_KEPT);
+    }
+    vql_cache_free(cache);
+    free(events);
+    fixture_free(&fixture);
+}
+END_TEST
+
 /* Few items at first, then all of them: events, items, rows. */
 START_TEST(test_items_become_rows)
 {
@@ -304,6 +325,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, test_events_become_rows, 0, VQL_CACHE_FORMATS);
     tcase_add_loop_test(tcase, test_events_become_items, 0, VQL_CACHE_FORMATS);
+    tcase_add_test(tcase, test_events_are_bounded);
     tcase_add_loop_test(tcase, test_items_become_rows, 0, VQL_CACHE_FORMATS);
     tcase_add_loop_test(tcase, test_back_to_events, 0, 2);
     tcase_add_loop_test(tcase, test_merge_of_forms, 0, 16);

@@ -23,14 +23,20 @@
 typedef struct vql_catalog vql_catalog;
 
 /*
- * The numbers that scores are computed with: the table of e^{ŝ}, the folded history and the
- * weights of the head's layers but the last. Sums are float32 either way.
+ * The numbers that attention is computed with: those of the table of e^{ŝ} and of the folded
+ * history. The head is float32 either way.
  */
 typedef enum vql_scoring_format {
-    VQL_SCORING_DEFAULT, /* the fastest that keeps scores within 1e-3 of float64: F32 */
+    VQL_SCORING_DEFAULT, /* the fastest that keeps scores within 1e-3 of float64: INT16 */
     VQL_SCORING_F32,
-    VQL_SCORING_BF16, /* bfloat16: half the memory and faster, scores within 1e-2 of float64 */
+    /*
+     * 16-bit integers with exact 32-bit sums: half the memory. A model with a group of more than
+     * VQL_INT16_CODEWORDS is scored in F32 all the same.
+     */
+    VQL_SCORING_INT16,
 } vql_scoring_format;
+
+enum { VQL_INT16_CODEWORDS = 4096 };
 
 /*
  * What a catalog is built with; all zeros is a catalog without a table.

@@ -1,6 +1,6 @@
 /*
  * The level of instruction set that the inner loops use: "scalar" everywhere; "avx2" (with FMA),
- * "avx512" (F, BW, VL) and "avx512bf16" (with BF16 and VBMI2) on x86-64; "neon" on aarch64. The
+ * "avx512" (F, BW, VL) and "avx512vnni" (with VNNI and VBMI2) on x86-64; "neon" on aarch64. The
  * best level that the processor and the operating system support is chosen at first use. Scores of
  * different levels agree up to rounding.
  */

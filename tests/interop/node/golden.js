@@ -5,7 +5,7 @@
 const fs = require('node:fs');
 const zlib = require('node:zlib');
 
-const TOLERANCE = 1e-5; // of a score, |served - golden|
+const TOLERANCE = Number(process.env.INTEROP_TOLERANCE); // of a score, |served - golden|
 
 const goldenRequests = zlib.gunzipSync(fs.readFileSync(process.env.INTEROP_GOLDEN))
   .toString()

@@ -1,6 +1,7 @@
-#include "retail.h"
+#include "log_file.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,16 @@ static gzFile open_log(const char *path)
     return file;
 }
 
+/* The event type of a name. */
+static uint32_t find_event_type(const vql_model *model, const char *name)
+{
+    const uint32_t types = vql_model_shape(model)->event_types;
+    for (uint32_t type = 0; type < types; type++)
+        if (strcmp(vql_model_event_type(model, type), name) == 0)
+            return type;
+    bench_fail("the model has no event type %s", name);
+}
+
 bench_histories bench_histories_read(const char *path, const vql_catalog *catalog)
 {
     bench_histories made = {0};
@@ -41,8 +52,9 @@ bench_histories bench_histories_read(const char *path, const vql_catalog *catalo
         uint64_t user_id;
         uint64_t item_id;
         int64_t time_ms;
-        if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%*s\t%" SCNd64, &user_id, &item_id, &time_ms) !=
-            3)
+        char type[32];
+        if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%31s\t%" SCNd64, &user_id, &item_id, type,
+                   &time_ms) != 4)
             bench_fail("%s: a line is not user, item, type, time: %s", path, line);
         if (made.users == 0 || made.user_ids[made.users - 1] != user_id) {
             made.user_ids = grown(made.user_ids, made.users, sizeof *made.user_ids);
@@ -52,7 +64,9 @@ bench_histories bench_histories_read(const char *path, const vql_catalog *catalo
         }
         made.events = grown(made.events, made.count, sizeof *made.events);
         made.events[made.count++] =
-            (vql_cache_event){.time_ms = time_ms, .row = vql_catalog_row(catalog, item_id)};
+            (vql_cache_event){.time_ms = time_ms,
+                              .row = vql_catalog_row(catalog, item_id),
+                              .event_type = find_event_type(vql_catalog_model(catalog), type)};
     }
     gzclose(file);
     made.starts = grown(made.starts, made.users, sizeof *made.starts);
@@ -67,18 +81,35 @@ void bench_histories_free(bench_histories *histories)
     free(histories->starts);
 }
 
-bench_impression *bench_impressions_read(const char *path, const char *split, size_t *count)
+/* Reads `tasks` columns of 0 or 1; false when there are not so many. */
+static bool read_labels(const char *text, uint32_t tasks, uint8_t *labels)
+{
+    for (uint32_t t = 0; t < tasks; t++) {
+        if (text[0] != '\t' || (text[1] != '0' && text[1] != '1'))
+            return false;
+        labels[t] = (uint8_t)(text[1] - '0');
+        text += 2;
+    }
+    return true;
+}
+
+bench_impression *bench_impressions_read(const char *path, const char *split, uint32_t tasks,
+                                         size_t *count)
 {
     bench_impression *made = NULL;
     char line[LINE_BYTES];
     gzFile file = open_log(path);
     *count = 0;
+    if (tasks > BENCH_MOST_TASKS)
+        bench_fail("%u tasks, more than %d", tasks, BENCH_MOST_TASKS);
     while (gzgets(file, line, sizeof line) != NULL) {
         char name[16];
-        bench_impression read;
-        if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%" SCNd64 "\t%15s\t%d", &read.user_id,
-                   &read.item_id, &read.time_ms, name, &read.label) != 5)
-            bench_fail("%s: a line is not user, item, time, split, label: %s", path, line);
+        int end = 0;
+        bench_impression read = {0};
+        if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%" SCNd64 "\t%15s%n", &read.user_id,
+                   &read.item_id, &read.time_ms, name, &end) != 4 ||
+            !read_labels(line + end, tasks, read.labels))
+            bench_fail("%s: a line is not user, item, time, split, labels: %s", path, line);
         if (strcmp(name, split) != 0)
             continue;
         made = grown(made, *count, sizeof *made);
