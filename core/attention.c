@@ -64,22 +64,36 @@ void vql_attention_clear(vql_attention *attention)
         attention->heads[h].occupied = 0;
 }
 
-/* Takes the mean value out of the fold's values and into centre. */
-static void take_centre(vql_attention *attention, uint32_t rows, float *centre)
+/* What a tile's columns of the fold's values are, the centre taken out. */
+typedef struct column_sizes {
+    float most[VQL_LANES];
+    float sum[VQL_LANES];
+} column_sizes;
+
+/* Takes the mean value out of a tile's columns of the fold's values, and into centre. */
+static column_sizes take_centre(vql_attention *attention, uint32_t rows, float total,
+                                uint32_t first, float *centre)
 {
-    const vql_kernels *kernels = attention->kernels;
+    const float *normalisers = attention->fold_normalisers;
     const size_t columns = attention->columns;
-    float total = 0.0f;
-    memset(centre, 0, columns * sizeof *centre);
-    for (uint32_t i = 0; i < rows; i++) {
-        total += attention->fold_normalisers[i];
-        kernels->axpy(columns, 1.0f, attention->fold_values + i * columns, centre);
+    column_sizes sizes = {{0.0f}, {0.0f}};
+    float middle[VQL_LANES] = {0.0f};
+    const float *value = attention->fold_values + first;
+    for (uint32_t i = 0; i < rows; i++, value += columns)
+        for (size_t j = 0; j < VQL_LANES; j++)
+            middle[j] += value[j];
+    for (size_t j = 0; j < VQL_LANES; j++)
+        centre[first + j] = middle[j] /= total;
+    float *left = attention->fold_values + first;
+    for (uint32_t i = 0; i < rows; i++, left += columns) {
+        for (size_t j = 0; j < VQL_LANES; j++) {
+            left[j] -= normalisers[i] * middle[j];
+            const float size = fabsf(left[j]);
+            sizes.sum[j] += size;
+            sizes.most[j] = size > sizes.most[j] ? size : sizes.most[j];
+        }
     }
-    for (size_t j = 0; j < columns; j++)
-        centre[j] /= total;
-    for (uint32_t i = 0; i < rows; i++)
-        kernels->axpy(columns, -attention->fold_normalisers[i], centre,
-                      attention->fold_values + i * columns);
+    return sizes;
 }
 
 /*
@@ -93,45 +107,28 @@ static float quantizing_factor(float most, float sum, uint32_t rows)
     return most > 0.0f && isfinite(factor) ? factor : 0.0f;
 }
 
-/* The factors of columns first … first + VQL_LANES. */
-static void find_factors(const vql_attention *attention, uint32_t rows, uint32_t first,
-                         float *factors)
-{
-    float most[VQL_LANES] = {0.0f};
-    float sum[VQL_LANES] = {0.0f};
-    const float *row = attention->fold_values + first;
-    for (uint32_t i = 0; i < rows; i++, row += attention->columns) {
-        for (size_t j = 0; j < VQL_LANES; j++) {
-            const float size = fabsf(row[j]);
-            sum[j] += size;
-            most[j] = size > most[j] ? size : most[j];
-        }
-    }
-    for (size_t j = 0; j < VQL_LANES; j++)
-        factors[j] = quantizing_factor(most[j], sum[j], rows);
-}
-
-static void pack_int16(const vql_attention *attention, vql_folded_head *folded, uint32_t rows)
+static void pack_int16(vql_attention *attention, vql_folded_head *folded, uint32_t rows)
 {
     const vql_kernels *kernels = attention->kernels;
     int16_t *values = folded->values;
-    int16_t *normalisers = folded->normalisers;
     float most = 0.0f;
-    float sum = 0.0f;
+    float total = 0.0f;
     for (uint32_t i = 0; i < rows; i++) {
-        sum += attention->fold_normalisers[i];
+        total += attention->fold_normalisers[i];
         most = fmaxf(most, attention->fold_normalisers[i]);
     }
-    const float factor = quantizing_factor(most, sum, rows);
-    kernels->quantize(rows, factor, attention->fold_normalisers, normalisers);
-    folded->least_total = (int32_t)(LEAST_MEAN_WEIGHT * factor * sum);
+    const float factor = quantizing_factor(most, total, rows);
+    kernels->quantize(rows, factor, attention->fold_normalisers, folded->normalisers);
+    folded->least_total = (int32_t)(LEAST_MEAN_WEIGHT * factor * total);
     for (uint32_t first = 0; first < attention->columns; first += VQL_LANES) {
+        const column_sizes sizes = take_centre(attention, rows, total, first, folded->centre);
         float factors[VQL_LANES];
-        find_factors(attention, rows, first, factors);
+        for (size_t j = 0; j < VQL_LANES; j++) {
+            factors[j] = quantizing_factor(sizes.most[j], sizes.sum[j], rows);
+            folded->scales[first + j] = factors[j] > 0.0f ? factor / factors[j] : 0.0f;
+        }
         kernels->pack_int16(rows, attention->fold_values + first, attention->columns, factors,
                             values + (size_t)first * rows);
-        for (size_t j = 0; j < VQL_LANES; j++)
-            folded->scales[first + j] = factors[j] > 0.0f ? factor / factors[j] : 0.0f;
     }
 }
 
@@ -192,7 +189,6 @@ void vql_attention_set_head(vql_attention *attention, uint32_t head, const float
     folded->rows = vql_round_up(folded->whole ? folded->codewords : folded->occupied, 2);
     gather_rows(attention, folded, values, normalisers);
     if (attention->format == VQL_SCORING_INT16) {
-        take_centre(attention, folded->rows, folded->centre);
         pack_int16(attention, folded, folded->rows);
     } else {
         memset(folded->centre, 0, attention->columns * sizeof(float));
