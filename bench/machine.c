@@ -168,14 +168,17 @@ machine machine_measure(void)
         m.fma512_flops = flops(fma512, 2 * 16);
     if (__builtin_cpu_supports("avx512vnni"))
         m.int16_operations = flops(int16, 2 * 32);
-    uint8_t *bytes = huge_pages_allocate(256 * (size_t)MIB);
+    const vql_allocator *pages = huge_pages_allocator();
+    uint8_t *bytes = pages->allocate(pages->context, 256 * (size_t)MIB);
+    if (bytes == NULL)
+        abort();
     memset(bytes, 1, 256 * (size_t)MIB);
     m.l1_bytes = bandwidth(bytes, 16 * KIB);
     m.l2_bytes = bandwidth(bytes, 512 * KIB);
     m.l3_bytes = bandwidth(bytes, 8 * MIB);
     m.memory_bytes = bandwidth(bytes, 256 * (size_t)MIB);
     m.random_bytes = random_bandwidth(bytes);
-    huge_pages_release(bytes);
+    pages->release(pages->context, bytes);
     m.exponentials = exponentials();
     return m;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "config.h"
+#include "huge_pages.h"
 #include "log.h"
 #include "registry.h"
 #include "server.h"
@@ -26,6 +27,7 @@ static int run(const config *c)
     const vql_catalog_options options = {
         .table_bytes = (size_t)c->table_bytes,
         .format = c->scoring_format == CONFIG_SCORING_F32 ? VQL_SCORING_F32 : VQL_SCORING_INT16,
+        .allocator = huge_pages_allocator(),
     };
     if (registry_load(&models, c->model, &options, &error) != VQL_OK) {
         log_error("cannot load the model", log_str("code", vql_code_name(error.code)),
