@@ -282,58 +282,77 @@ static const void *computed_weights(const vql_attention *attention, const vql_fo
     return weights;
 }
 
-/* Rows of the table, or NULL, of the block in hand and of the one that follows. */
-typedef struct block_rows {
-    const uint32_t *items;
-    const uint8_t *here[VQL_BLOCK];
-    const uint8_t *next[VQL_BLOCK];
-    bool any_next;
-} block_rows;
+/* Candidates, by their rows and by the table's, NULL for those without. */
+typedef struct chunk {
+    const uint32_t *rows;
+    size_t count;
+    const uint8_t *weights[VQL_CHUNK + VQL_BLOCK]; /* the first block of the next chunk with them */
+    bool more;                                     /* whether there is one */
+} chunk;
 
-static block_rows find_rows(const vql_weight_table *table, const uint32_t *rows,
-                            const uint32_t *next)
+static void find_table_rows(chunk *of, const vql_weight_table *table)
 {
-    block_rows found = {.items = rows, .any_next = next != NULL && table->capacity > 0};
-    for (size_t m = 0; m < VQL_BLOCK; m++) {
-        found.here[m] = vql_weight_table_row(table, rows[m]);
-        const uint8_t *row = found.any_next ? vql_weight_table_row(table, next[m]) : NULL;
-        found.next[m] = row != NULL ? row : table->rows;
-    }
-    return found;
+    const size_t count = of->count + (of->more ? VQL_BLOCK : 0);
+    for (size_t n = 0; n < count; n++)
+        of->weights[n] = vql_weight_table_row(table, of->rows[n]);
 }
 
 /* Where the weights of a block's candidates are, in the order of the folded codewords. */
-static void find_weights(vql_attention *attention, uint32_t head, const block_rows *rows,
+static void find_weights(vql_attention *attention, uint32_t head, const chunk *of, size_t first,
                          const void **weights)
 {
     const vql_folded_head *folded = &attention->heads[head];
+    const uint8_t *const *here = of->weights + first;
     const size_t offset = attention->catalog->table.head_offsets[head];
     bool computed = false;
     for (size_t m = 0; m < VQL_BLOCK; m++) {
-        if (rows->here[m] != NULL && folded->whole) {
-            weights[m] = rows->here[m] + offset;
-        } else if (rows->here[m] != NULL) {
-            weights[m] = pick_weights(attention, folded, rows->here[m] + offset, m);
+        if (here[m] != NULL && folded->whole) {
+            weights[m] = here[m] + offset;
+        } else if (here[m] != NULL) {
+            weights[m] = pick_weights(attention, folded, here[m] + offset, m);
         } else {
             if (!computed)
-                compute_logits(attention, head, rows->items);
+                compute_logits(attention, head, of->rows + first);
             computed = true;
             weights[m] = computed_weights(attention, folded, m);
         }
     }
 }
 
-/* ---- a block of candidates ---- */
+/* ---- a chunk of candidates ---- */
 
-/* The lines of a head's weights of the candidates to come. */
-static vql_ahead lines_ahead(const vql_weight_table *table, uint32_t head, const block_rows *rows)
+/*
+ * Blocks that go through a head before they go through the next: in integers as many as there are,
+ * so that a head's panel stays in the first-level cache; a panel of floats would leave no room
+ * there for weights, and goes by with each block.
+ */
+static size_t span_of(const vql_attention *attention)
 {
+    return attention->format == VQL_SCORING_INT16 ? VQL_CHUNK : VQL_BLOCK;
+}
+
+/* The lines of weights that come after those of a block for a head. */
+static vql_ahead lines_ahead(const vql_attention *attention, uint32_t head, const chunk *of,
+                             size_t first)
+{
+    const vql_weight_table *table = &attention->catalog->table;
+    const size_t span = span_of(attention);
     vql_ahead ahead = {.lines = 0};
-    if (!rows->any_next)
+    size_t next = first + VQL_BLOCK;
+    const bool last = next == of->count || next % span == 0;
+    if (last && head + 1 < table->heads) {
+        next = first / span * span;
+        head++;
+    } else if (last) {
+        head = 0;
+    }
+    if (table->capacity == 0 || (next == of->count && !of->more))
         return ahead;
     ahead.lines = (table->head_offsets[head + 1] - table->head_offsets[head]) / VQL_LINE;
-    for (size_t m = 0; m < VQL_BLOCK; m++)
-        ahead.rows[m] = rows->next[m] + table->head_offsets[head];
+    for (size_t m = 0; m < VQL_BLOCK; m++) {
+        const uint8_t *row = of->weights[next + m];
+        ahead.rows[m] = (row != NULL ? row : table->rows) + table->head_offsets[head];
+    }
     return ahead;
 }
 
@@ -366,48 +385,61 @@ static void attend_tiles(const vql_attention *attention, const vql_folded_head *
 }
 
 /* Computes the weights of candidates whose table's weights are too small; whether there are any. */
-static bool mend_weights(vql_attention *attention, uint32_t head, const block_rows *rows,
+static bool mend_weights(vql_attention *attention, uint32_t head, const chunk *of, size_t first,
                          const int32_t *totals, const void **weights)
 {
     const vql_folded_head *folded = &attention->heads[head];
+    const uint8_t *const *here = of->weights + first;
     bool computed = false;
     for (size_t m = 0; m < VQL_BLOCK; m++) {
-        if (totals[m] >= folded->least_total || rows->here[m] == NULL)
+        if (totals[m] >= folded->least_total || here[m] == NULL)
             continue;
         if (!computed)
-            compute_logits(attention, head, rows->items);
+            compute_logits(attention, head, of->rows + first);
         computed = true;
         weights[m] = computed_weights(attention, folded, m);
     }
     return computed;
 }
 
-static void attend_head(vql_attention *attention, uint32_t head, const block_rows *rows, float *o,
-                        size_t stride)
+static void attend_block(vql_attention *attention, uint32_t head, const chunk *of, size_t first,
+                         float *o, size_t stride)
 {
     static const vql_ahead nothing = {.lines = 0};
     const vql_folded_head *folded = &attention->heads[head];
-    const vql_ahead ahead = lines_ahead(&attention->catalog->table, head, rows);
+    const vql_ahead ahead = lines_ahead(attention, head, of, first);
     const void *weights[VQL_BLOCK];
     int32_t totals[VQL_BLOCK];
-    find_weights(attention, head, rows, weights);
+    find_weights(attention, head, of, first, weights);
     attend_tiles(attention, folded, weights, &ahead, o, stride, totals);
     if (attention->format == VQL_SCORING_INT16 &&
-        mend_weights(attention, head, rows, totals, weights))
+        mend_weights(attention, head, of, first, totals, weights))
         attend_tiles(attention, folded, weights, &nothing, o, stride, totals);
 }
 
-void vql_attention_block(vql_attention *attention, const uint32_t *rows, const uint32_t *next,
+/* A head's o of a block of which no codeword is in use. */
+static void clear_block(const vql_attention *attention, float *o, size_t stride)
+{
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        memset(o + m * stride, 0, attention->columns * sizeof *o);
+}
+
+void vql_attention_chunk(vql_attention *attention, const uint32_t *rows, size_t count, bool more,
                          float *o, size_t stride)
 {
     const vql_shape *shape = &attention->catalog->model->shape;
-    const block_rows found = find_rows(&attention->catalog->table, rows, next);
-    for (uint32_t h = 0; h < shape->heads; h++) {
-        float *part = o + (size_t)h * shape->head_width;
-        if (attention->heads[h].occupied > 0)
-            attend_head(attention, h, &found, part, stride);
-        else
-            for (size_t m = 0; m < VQL_BLOCK; m++)
-                memset(part + m * stride, 0, attention->columns * sizeof *part);
+    const size_t span = span_of(attention);
+    chunk of = {.rows = rows, .count = count, .more = more};
+    find_table_rows(&of, &attention->catalog->table);
+    for (size_t start = 0; start < count; start += span) {
+        const size_t end = count - start < span ? count : start + span;
+        for (uint32_t h = 0; h < shape->heads; h++) {
+            float *part = o + (size_t)h * shape->head_width;
+            for (size_t first = start; first < end; first += VQL_BLOCK)
+                if (attention->heads[h].occupied > 0)
+                    attend_block(attention, h, &of, first, part + first * stride, stride);
+                else
+                    clear_block(attention, part + first * stride, stride);
+        }
     }
 }

@@ -24,6 +24,8 @@
 #include "kernels.h"
 #include "scratch.h"
 
+enum { VQL_CHUNK = 64 }; /* candidates that go through attention together */
+
 /* A head's folded history. */
 typedef struct vql_folded_head {
     uint32_t codewords;  /* K */
@@ -71,11 +73,12 @@ void vql_attention_set_head(vql_attention *attention, uint32_t head, const float
                             const float *normalisers);
 
 /*
- * o of a block of candidates by their rows, o[m · stride + j]: D numbers each, and up to
- * VQL_LANES more behind them that mean nothing, but are finite. next: the rows of the
- * block that follows, whose weights are fetched meanwhile; NULL when there is none.
+ * o of a chunk of candidates by their rows, o[n · stride + j]: D numbers each, and up to VQL_LANES
+ * more behind them that mean nothing, but are finite. count is a multiple of VQL_BLOCK, at most
+ * VQL_CHUNK. more: whether rows has VQL_BLOCK more of the chunk that follows, whose weights are
+ * fetched meanwhile.
  */
-void vql_attention_block(vql_attention *attention, const uint32_t *rows, const uint32_t *next,
+void vql_attention_chunk(vql_attention *attention, const uint32_t *rows, size_t count, bool more,
                          float *o, size_t stride);
 
 #endif

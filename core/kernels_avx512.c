@@ -118,7 +118,7 @@ void vql_avx512_attend(size_t count, const float *const *rows, const vql_fold_ti
     size_t i = 0;
     for (; i + VQL_LANES <= count; i += VQL_LANES) {
         const __m512 factor = _mm512_loadu_ps(normalisers + i);
-        vql_ahead_line(ahead, i / VQL_LANES);
+        vql_ahead_line(ahead, i / VQL_LANES, false);
 #pragma GCC unroll 8
         for (size_t m = 0; m < VQL_BLOCK; m++)
             total[m] = _mm512_fmadd_ps(factor, _mm512_loadu_ps(row[m] + i), total[m]);
@@ -130,7 +130,7 @@ void vql_avx512_attend(size_t count, const float *const *rows, const vql_fold_ti
     for (; i < count; i++)
         multiply_row(sum, row, i, panel);
     for (size_t line = count / VQL_LANES; line < ahead->lines; line++)
-        vql_ahead_line(ahead, line);
+        vql_ahead_line(ahead, line, false);
     vql_avx512_finish(sum, vql_avx512_reduce(total), fold->centre, o, stride);
 }
 

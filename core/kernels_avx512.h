@@ -129,7 +129,7 @@ VQL_AVX512_INLINE void vql_avx512_attend_pairs(size_t count, const int16_t *cons
     }
     size_t i = 0;
     for (; i + 2 * VQL_LANES <= count; i += 2 * VQL_LANES) {
-        vql_ahead_line(ahead, i / (2 * VQL_LANES));
+        vql_ahead_line(ahead, i / (2 * VQL_LANES), true);
         vql_avx512_add_totals(total, row, i, fold->normalisers, 0xffff);
 #pragma GCC unroll 4
         for (size_t j = 0; j < 2 * VQL_LANES; j += 2)
@@ -140,7 +140,7 @@ VQL_AVX512_INLINE void vql_avx512_attend_pairs(size_t count, const int16_t *cons
     for (; i < count; i += 2)
         vql_avx512_multiply_pair(sum, row, i, panel);
     for (size_t line = count / (2 * VQL_LANES); line < ahead->lines; line++)
-        vql_ahead_line(ahead, line);
+        vql_ahead_line(ahead, line, true);
     const __m512 scales = _mm512_loadu_ps(fold->scales);
     __m512 scaled[VQL_BLOCK];
 #pragma GCC unroll 8

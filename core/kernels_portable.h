@@ -6,6 +6,7 @@
 #define VQL_CORE_KERNELS_PORTABLE_H
 
 #include <float.h>
+#include <stdbool.h>
 
 #include "kernels.h"
 
@@ -24,14 +25,17 @@ static inline void vql_ahead_step(const vql_ahead *ahead, size_t step)
     }
 }
 
-/* Asks for a line of every row. */
-VQL_ALWAYS_INLINE void vql_ahead_line(const vql_ahead *ahead, size_t line)
+/* Asks for a line of every row, into the first-level cache or, for floats, the second. */
+VQL_ALWAYS_INLINE void vql_ahead_line(const vql_ahead *ahead, size_t line, bool first_level)
 {
     if (line >= ahead->lines)
         return;
 #pragma GCC unroll 8
     for (size_t m = 0; m < VQL_BLOCK; m++)
-        __builtin_prefetch((const char *)ahead->rows[m] + line * VQL_LINE, 0, 2);
+        if (first_level)
+            __builtin_prefetch((const char *)ahead->rows[m] + line * VQL_LINE, 0, 3);
+        else
+            __builtin_prefetch((const char *)ahead->rows[m] + line * VQL_LINE, 0, 2);
 }
 
 /* Asks for the lines of all steps from one on. */

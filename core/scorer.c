@@ -16,7 +16,6 @@ enum {
     WINDOW = 1024,    /* candidates whose rows are looked up before they are scored */
     SLOTS_AHEAD = 24, /* look-ups ahead of the one in hand whose slot is fetched */
     IDS_AHEAD = 12,   /* and whose id is */
-    CHUNK = 64,       /* candidates that go through attention before they go through the head */
 };
 
 struct vql_scorer {
@@ -30,7 +29,7 @@ struct vql_scorer {
     /* Scratch of candidates. */
     uint32_t *rows;  /* [WINDOW] */
     size_t o_stride; /* D and VQL_LANES more, in whole tiles */
-    float *o;        /* [CHUNK, o_stride] */
+    float *o;        /* [VQL_CHUNK, o_stride] */
     float *logits;   /* [VQL_BLOCK, T] */
 };
 
@@ -42,7 +41,7 @@ static void take_room(vql_scorer *scorer, const vql_catalog *catalog, vql_scratc
     vql_attention_take(&scorer->attention, catalog, scratch);
     vql_head_take(&scorer->head, catalog, scratch);
     scorer->rows = vql_scratch_take(scratch, WINDOW, sizeof *scorer->rows);
-    scorer->o = vql_scratch_take(scratch, CHUNK * scorer->o_stride, sizeof *scorer->o);
+    scorer->o = vql_scratch_take(scratch, VQL_CHUNK * scorer->o_stride, sizeof *scorer->o);
     scorer->logits =
         vql_scratch_take(scratch, VQL_BLOCK * (size_t)shape->tasks, sizeof *scorer->logits);
 }
@@ -123,19 +122,15 @@ static size_t smaller(size_t a, size_t b)
 /* o of the chunk of candidates that begins at `first` of `count` in the window. */
 static void attend_chunk(vql_scorer *scorer, size_t first, size_t count)
 {
-    const size_t end = smaller(count, first + CHUNK);
-    for (size_t n = first; n < end; n += VQL_BLOCK) {
-        const uint32_t *rows = scorer->rows + n;
-        const uint32_t *next = n + VQL_BLOCK < count ? rows + VQL_BLOCK : NULL;
-        vql_attention_block(&scorer->attention, rows, next,
-                            scorer->o + (n - first) * scorer->o_stride, scorer->o_stride);
-    }
+    const size_t left = (count - first + VQL_BLOCK - 1) / VQL_BLOCK * VQL_BLOCK;
+    vql_attention_chunk(&scorer->attention, scorer->rows + first, smaller(left, VQL_CHUNK),
+                        left > VQL_CHUNK, scorer->o, scorer->o_stride);
 }
 
 /* Fetches what the head will read of a chunk, while attention computes. */
 static void fetch_chunk(vql_scorer *scorer, size_t first, size_t count)
 {
-    const size_t end = smaller(count, first + CHUNK);
+    const size_t end = smaller(count, first + VQL_CHUNK);
     for (size_t n = first; n < end; n += VQL_BLOCK)
         vql_head_fetch(&scorer->head, scorer->rows + n);
 }
@@ -144,7 +139,7 @@ static void fetch_chunk(vql_scorer *scorer, size_t first, size_t count)
 static void apply_head(vql_scorer *scorer, size_t first, size_t count, float *logits)
 {
     const size_t tasks = scorer->catalog->model->shape.tasks;
-    const size_t end = smaller(count, first + CHUNK);
+    const size_t end = smaller(count, first + VQL_CHUNK);
     for (size_t n = first; n < end; n += VQL_BLOCK) {
         vql_head_block(&scorer->head, scorer->rows + n, scorer->o + (n - first) * scorer->o_stride,
                        scorer->o_stride, scorer->logits);
@@ -160,7 +155,7 @@ size_t vql_scorer_logits(vql_scorer *scorer, const uint64_t *item_ids, size_t co
     for (size_t done = 0; done < count; done += WINDOW) {
         const size_t window = smaller(count - done, WINDOW);
         unknown += find_rows(scorer, item_ids + done, window);
-        for (size_t first = 0; first < window; first += CHUNK) {
+        for (size_t first = 0; first < window; first += VQL_CHUNK) {
             fetch_chunk(scorer, first, window);
             attend_chunk(scorer, first, window);
             apply_head(scorer, first, window, logits + done * tasks);
@@ -196,9 +191,9 @@ void vql_scorer_attentions(vql_scorer *scorer, const uint64_t *item_ids, size_t 
     for (size_t done = 0; done < count; done += WINDOW) {
         const size_t window = smaller(count - done, WINDOW);
         (void)find_rows(scorer, item_ids + done, window);
-        for (size_t first = 0; first < window; first += CHUNK) {
+        for (size_t first = 0; first < window; first += VQL_CHUNK) {
             attend_chunk(scorer, first, window);
-            for (size_t n = first; n < smaller(window, first + CHUNK); n++)
+            for (size_t n = first; n < smaller(window, first + VQL_CHUNK); n++)
                 memcpy(o + (done + n) * width, scorer->o + (n - first) * scorer->o_stride,
                        width * sizeof *o);
         }
