@@ -18,18 +18,6 @@ void vql_avx512_axpy(size_t count, float a, const float *x, float *sum)
     _mm512_mask_storeu_ps(sum + j, mask, _mm512_fmadd_ps(factor, more, old));
 }
 
-void vql_avx512_spread(const vql_spread *to, size_t count, const vql_addend *addends,
-                       const float *weights)
-{
-    vql_portable_spread(to, count, addends, weights);
-}
-
-void vql_avx512_combine_int8(size_t count, size_t terms, const float *a, const uint8_t *x,
-                             size_t stride, float *sum)
-{
-    vql_portable_combine_int8(count, terms, a, x, stride, sum);
-}
-
 /* e^x as kernels_portable.h has it. */
 static inline __m512 exponential_lanes(__m512 x)
 {
@@ -158,17 +146,6 @@ static void attend_int16(size_t count, const int16_t *const *rows, const vql_fol
     vql_avx512_attend_pairs(count, rows, fold, ahead, o, stride, totals);
 }
 
-void vql_avx512_quantize(size_t count, float factor, const float *x, int16_t *out)
-{
-    vql_portable_quantize(count, factor, x, out);
-}
-
-void vql_avx512_pack_int16(size_t count, const float *rows, size_t stride, const float *factors,
-                           int16_t *panel)
-{
-    vql_portable_pack_int16(count, rows, stride, factors, panel);
-}
-
 void vql_avx512_rectify(size_t count, float *x)
 {
     const __m512 zero = _mm512_setzero_ps();
@@ -199,8 +176,8 @@ void vql_avx512_compact(size_t count, const uint32_t *mask, const float *x, floa
 const vql_kernels vql_kernels_avx512 = {
     .name = "avx512",
     .axpy = vql_avx512_axpy,
-    .spread = vql_avx512_spread,
-    .combine_int8 = vql_avx512_combine_int8,
+    .spread = vql_portable_spread,
+    .combine_int8 = vql_portable_combine_int8,
     .exponential = vql_avx512_exponential,
     .attend = vql_avx512_attend,
     .attend_int16 = attend_int16,
@@ -209,6 +186,6 @@ const vql_kernels vql_kernels_avx512 = {
     .rectify = vql_avx512_rectify,
     .compact = vql_avx512_compact,
     .compact_int16 = vql_portable_compact_int16,
-    .quantize = vql_avx512_quantize,
-    .pack_int16 = vql_avx512_pack_int16,
+    .quantize = vql_portable_quantize,
+    .pack_int16 = vql_portable_pack_int16,
 };

@@ -9,19 +9,12 @@
 #include "kernels_portable.h"
 
 void vql_avx512_axpy(size_t count, float a, const float *x, float *sum);
-void vql_avx512_spread(const vql_spread *to, size_t count, const vql_addend *addends,
-                       const float *weights);
-void vql_avx512_combine_int8(size_t count, size_t terms, const float *a, const uint8_t *x,
-                             size_t stride, float *sum);
 void vql_avx512_exponential(size_t count, float *x);
 void vql_avx512_attend(size_t count, const float *const *rows, const vql_fold_tile *fold,
                        const vql_ahead *ahead, float *o, size_t stride);
 void vql_avx512_product(size_t count, const float *const *rows, const float *panel, float *sums,
                         size_t stride);
 void vql_avx512_totals(size_t count, const float *const *rows, const float *x, float *totals);
-void vql_avx512_quantize(size_t count, float factor, const float *x, int16_t *out);
-void vql_avx512_pack_int16(size_t count, const float *rows, size_t stride, const float *factors,
-                           int16_t *panel);
 void vql_avx512_rectify(size_t count, float *x);
 void vql_avx512_compact(size_t count, const uint32_t *mask, const float *x, float *out);
 

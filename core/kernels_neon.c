@@ -23,18 +23,6 @@ static void axpy(size_t count, float a, const float *x, float *sum)
         sum[j] = fmaf(a, x[j], sum[j]);
 }
 
-static void spread(const vql_spread *to, size_t count, const vql_addend *addends,
-                   const float *weights)
-{
-    vql_portable_spread(to, count, addends, weights);
-}
-
-static void combine_int8(size_t count, size_t terms, const float *a, const uint8_t *x,
-                         size_t stride, float *sum)
-{
-    vql_portable_combine_int8(count, terms, a, x, stride, sum);
-}
-
 /* e^x as kernels_portable.h has it. */
 static inline float32x4_t exponential_lanes(float32x4_t x)
 {
@@ -221,22 +209,11 @@ static void attend_int16(size_t count, const int16_t *const *rows, const vql_fol
     vql_ahead_rest(ahead, step);
 }
 
-static void quantize(size_t count, float factor, const float *x, int16_t *out)
-{
-    vql_portable_quantize(count, factor, x, out);
-}
-
-static void pack_int16(size_t count, const float *rows, size_t stride, const float *factors,
-                       int16_t *panel)
-{
-    vql_portable_pack_int16(count, rows, stride, factors, panel);
-}
-
 const vql_kernels vql_kernels_neon = {
     .name = "neon",
     .axpy = axpy,
-    .spread = spread,
-    .combine_int8 = combine_int8,
+    .spread = vql_portable_spread,
+    .combine_int8 = vql_portable_combine_int8,
     .exponential = exponential,
     .attend = attend,
     .attend_int16 = attend_int16,
@@ -245,6 +222,6 @@ const vql_kernels vql_kernels_neon = {
     .rectify = vql_portable_rectify,
     .compact = vql_portable_compact,
     .compact_int16 = vql_portable_compact_int16,
-    .quantize = quantize,
-    .pack_int16 = pack_int16,
+    .quantize = vql_portable_quantize,
+    .pack_int16 = vql_portable_pack_int16,
 };

@@ -116,9 +116,9 @@ VQL_ALWAYS_INLINE void vql_spread_width(const vql_spread *to, size_t width, size
     }
 }
 
-/* The kernel `spread`, compiled anew for each level, and for the usual width. */
-VQL_ALWAYS_INLINE void vql_portable_spread(const vql_spread *to, size_t count,
-                                           const vql_addend *addends, const float *weights)
+/* The kernel `spread`, compiled anew for each level, as those below, and for the usual width. */
+static inline void vql_portable_spread(const vql_spread *to, size_t count,
+                                       const vql_addend *addends, const float *weights)
 {
     if (to->width == VQL_LANES)
         vql_spread_width(to, VQL_LANES, count, addends, weights);
@@ -138,18 +138,17 @@ VQL_ALWAYS_INLINE int16_t vql_round(float x)
     return (int16_t)bits;
 }
 
-/* The kernel `quantize`, likewise. */
-VQL_ALWAYS_INLINE void vql_portable_quantize(size_t count, float factor, const float *restrict x,
-                                             int16_t *restrict out)
+/* The kernel `quantize`. */
+static inline void vql_portable_quantize(size_t count, float factor, const float *restrict x,
+                                         int16_t *restrict out)
 {
     for (size_t j = 0; j < count; j++)
         out[j] = vql_round(factor * x[j]);
 }
 
-/* The kernel `pack_int16`, likewise. */
-VQL_ALWAYS_INLINE void vql_portable_pack_int16(size_t count, const float *restrict rows,
-                                               size_t stride, const float *restrict factors,
-                                               int16_t *restrict panel)
+/* The kernel `pack_int16`. */
+static inline void vql_portable_pack_int16(size_t count, const float *restrict rows, size_t stride,
+                                           const float *restrict factors, int16_t *restrict panel)
 {
     for (size_t i = 0; i < count; i += 2, rows += 2 * stride, panel += 2 * VQL_LANES)
         for (size_t j = 0; j < VQL_LANES; j++) {
@@ -158,9 +157,9 @@ VQL_ALWAYS_INLINE void vql_portable_pack_int16(size_t count, const float *restri
         }
 }
 
-/* The kernel `combine_int8`, likewise. */
-VQL_ALWAYS_INLINE void vql_portable_combine_int8(size_t count, size_t terms, const float *a,
-                                                 const uint8_t *x, size_t stride, float *sum)
+/* The kernel `combine_int8`. */
+static inline void vql_portable_combine_int8(size_t count, size_t terms, const float *a,
+                                             const uint8_t *x, size_t stride, float *sum)
 {
     size_t j = 0;
     for (; j + VQL_LANES <= count; j += VQL_LANES) {
