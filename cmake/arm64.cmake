@@ -1,5 +1,5 @@
-# 64-bit ARM by Debian's cross compiler, whose programs qemu runs. The libraries are Debian's for arm64, unpacked below the
-# build folder's root/ by scripts/test-neon; libc comes with the compiler.
+# 64-bit ARM by Debian's cross compiler, whose programs qemu runs. The libraries are Debian's for arm64, unpacked below
+# build-arm64/root by scripts/test-neon; libc comes with the compiler.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
