@@ -13,8 +13,8 @@
 #include "model_file.h"
 #include "random.h"
 
-static const eviction_policy *const POLICIES[] = {&eviction_lru, &eviction_sieve, &eviction_s3fifo,
-                                                  &eviction_tinylfu};
+static const eviction_policy *const POLICIES[] = {
+    &eviction_lru, &eviction_clockpro, &eviction_sieve, &eviction_s3fifo, &eviction_tinylfu};
 
 enum {
     POLICY_COUNT = sizeof POLICIES / sizeof POLICIES[0],
@@ -96,7 +96,7 @@ int main(int argc, char **argv)
     printf("%u users, %zu accesses\n\n| trace | room for |", users, accesses);
     for (int p = 0; p < POLICY_COUNT; p++)
         printf(" %s |", POLICIES[p]->name);
-    printf("\n| --- | --- | --- | --- | --- | --- |\n");
+    printf("\n| --- | --- | --- | --- | --- | --- | --- |\n");
     for (size_t t = 0; t < sizeof TRACES / sizeof TRACES[0]; t++) {
         uint32_t *keys = trace_keys(&TRACES[t], users, accesses);
         for (uint32_t percent = 1; percent <= 25; percent *= 5) {

@@ -5,17 +5,22 @@
  *
  * 1. Every user of the log, and histories of growing length made of all users' events, in the
  *    default format and in the others.
- * 2. USERS users (1,000,000), each with the history of a user of the log drawn at random, as
- *    resident memory of this process with the model's tables.
+ * 2. USERS users (1,000,000), each with the history of a user of the log drawn at random, held as
+ *    a shard of the server holds them: what it counts against its budget, beside what the process
+ *    grew by. Without a budget, and with one of 500 bytes a user.
  */
 #include <inttypes.h>
+#include <jemalloc/jemalloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "log_file.h"
 #include "model_file.h"
 #include "random.h"
+#include "residents.h"
 #include "vql/scorer.h"
 
 static const char *const FORMAT_NAMES[] = {"fp32", "bf16", "int16", "int8"};
@@ -27,7 +32,8 @@ static const size_t LENGTHS[] = {1,    3,     10,    30,     100,    300,    100
 enum {
     LENGTH_COUNT = sizeof LENGTHS / sizeof LENGTHS[0],
     TABLE_BYTES = 64 << 20,
-    PLAIN_BYTES = 24, /* of an event as a server gets it: item id, time, type */
+    PLAIN_BYTES = 24,   /* of an event as a server gets it: item id, time, type */
+    DECAY_SECONDS = 12, /* jemalloc keeps free pages for 10 */
 };
 
 static vql_cache *new_cache(const bench_model *model, vql_cache_format format, uint64_t seed)
@@ -212,35 +218,99 @@ static void write_plot(const char *path, size_t bytes[LENGTH_COUNT][VQL_CACHE_FO
     fclose(file);
 }
 
-/* ---- many users ---- */
+/* ---- many users, as a shard of the server keeps them ---- */
 
-static void print_many(const bench_model *model, const bench_histories *histories, size_t users)
+/* Caches that count against a budget, and what the process had before them. */
+typedef struct crowd {
+    residents *residents;
+    size_t users, events;
+    size_t cache_bytes; /* of all caches that were made, by their own count */
+    size_t resident_before;
+} crowd;
+
+/* Bytes of this process when jemalloc has given back the free pages that it keeps for a while. */
+static size_t settled_bytes(void)
+{
+    char path[32];
+    (void)snprintf(path, sizeof path, "arena.%d.decay", MALLCTL_ARENAS_ALL);
+    sleep(DECAY_SECONDS);
+    if (mallctl(path, NULL, NULL, NULL, 0) != 0)
+        bench_fail("jemalloc has no %s", path);
+    return bench_resident_bytes();
+}
+
+static crowd new_crowd(size_t budget_bytes)
+{
+    crowd made = {.resident_before = settled_bytes()};
+    made.residents = residents_new(budget_bytes);
+    if (made.residents == NULL)
+        bench_fail("no memory");
+    return made;
+}
+
+/* A user with the history of one of the log's, appended event by event. */
+static void add_user(crowd *to, const bench_model *model, const bench_histories *histories,
+                     size_t from)
+{
+    vql_cache *cache;
+    const vql_cache_options options = {VQL_CACHE_INT8, to->users};
+    if (vql_cache_new_with(model->catalog, &options, residents_allocator(to->residents), &cache) !=
+        VQL_OK)
+        bench_fail("no memory");
+    for (size_t i = histories->starts[from]; i < histories->starts[from + 1]; i++)
+        append(cache, &histories->events[i], 1);
+    to->cache_bytes += vql_cache_bytes(cache);
+    to->events += histories->starts[from + 1] - histories->starts[from];
+    if (!residents_put(to->residents, to->users++, cache))
+        bench_fail("no memory");
+    residents_settle(to->residents);
+}
+
+static void print_row(const crowd *of, const char *name)
+{
+    const residents_counts counts = residents_count(of->residents);
+    const double at_once = (double)(bench_resident_bytes() - of->resident_before);
+    const double settled = (double)(settled_bytes() - of->resident_before);
+    const double counted = (double)counts.bytes;
+    printf("| %s | %zu | %zu | %.1f | %.1f | %.1f | %.1f | %+.2f %% |\n", name, of->events,
+           counts.users, 1e-6 * (double)of->cache_bytes, 1e-6 * counted, 1e-6 * at_once,
+           1e-6 * settled, 100.0 * (counted / settled - 1.0));
+    fflush(stdout);
+}
+
+static void print_crowd(const bench_model *model, const bench_histories *histories, size_t users,
+                        const char *name, size_t budget_bytes)
 {
     random_stream random = {1};
-    size_t bytes = 0;
-    size_t events = 0;
-    const size_t before = bench_resident_bytes();
-    vql_cache **caches = malloc(users * sizeof *caches);
-    if (caches == NULL)
-        bench_fail("no memory");
-    for (size_t u = 0; u < users; u++) {
-        const size_t from = random_below(&random, (uint32_t)histories->users);
-        caches[u] = new_cache(model, VQL_CACHE_INT8, u);
-        for (size_t i = histories->starts[from]; i < histories->starts[from + 1]; i++)
-            append(caches[u], &histories->events[i], 1);
-        bytes += vql_cache_bytes(caches[u]);
-        events += histories->starts[from + 1] - histories->starts[from];
-    }
-    const size_t after = bench_resident_bytes();
-    printf(
-        "\n%zu users, %zu events: %.3f GB resident with tables, log and pointers (%.3f GB before "
-        "the users), caches %.3f GB by their own count, %.0f bytes a user resident, %.0f "
-        "counted\n",
-        users, events, 1e-9 * (double)after, 1e-9 * (double)before, 1e-9 * (double)bytes,
-        (double)(after - before) / (double)users, (double)bytes / (double)users);
+    crowd made = new_crowd(budget_bytes);
     for (size_t u = 0; u < users; u++)
-        vql_cache_free(caches[u]);
-    free(caches);
+        add_user(&made, model, histories, random_below(&random, (uint32_t)histories->users));
+    print_row(&made, name);
+    residents_free(made.residents);
+}
+
+/* Each crowd in a process of its own, so that none sees what another left. */
+static void print_many(const bench_model *model, const bench_histories *histories, size_t users)
+{
+    static const struct {
+        const char *name;
+        size_t budget_bytes; /* a user */
+    } crowds[] = {{"no budget", 0}, {"a budget of 500 bytes a user", 500}};
+    printf("\n%zu users\n\n| | events | users held | caches made, MB | counted, MB "
+           "| process' growth, MB | settled, MB | counted - settled |\n"
+           "| --- | --- | --- | --- | --- | --- | --- | --- |\n",
+           users);
+    for (size_t c = 0; c < sizeof crowds / sizeof crowds[0]; c++) {
+        int status = 1;
+        fflush(stdout);
+        const pid_t child = fork();
+        if (child == 0) {
+            print_crowd(model, histories, users, crowds[c].name, users * crowds[c].budget_bytes);
+            exit(0);
+        }
+        if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+            bench_fail("%s was not measured", crowds[c].name);
+    }
 }
 
 int main(int argc, char **argv)

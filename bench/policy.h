@@ -21,7 +21,8 @@ typedef struct eviction_policy {
     void (*close)(void *state);
 } eviction_policy;
 
-extern const eviction_policy eviction_lru, eviction_sieve, eviction_s3fifo, eviction_tinylfu;
+extern const eviction_policy eviction_lru, eviction_clockpro, eviction_sieve, eviction_s3fifo,
+    eviction_tinylfu;
 
 /* A queue of keys, each at most once in all queues that share links. */
 typedef struct key_links {

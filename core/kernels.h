@@ -86,7 +86,10 @@ typedef struct vql_kernels {
     void (*combine_int8)(size_t count, size_t terms, const float *a, const uint8_t *x,
                          size_t stride, float *sum);
 
-    /* x[j] = e^{x[j]} for j < count, x[j] <= 88; what is below FLT_MIN may become 0. */
+    /*
+     * x[j] = e^{x[j]} for j < count, x[j] <= 88; what is below FLT_MIN may become 0. The same
+     * number gives the same result wherever it stands, so that calls may be cut anywhere.
+     */
     void (*exponential)(size_t count, float *x);
 
     /*

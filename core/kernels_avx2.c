@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "kernels_portable.h"
 
@@ -48,8 +49,12 @@ static void exponential(size_t count, float *x)
     size_t j = 0;
     for (; j + WIDTH <= count; j += WIDTH)
         _mm256_storeu_ps(x + j, exponential_lanes(_mm256_loadu_ps(x + j)));
-    for (; j < count; j++)
-        x[j] = expf(x[j]);
+    if (j < count) {
+        float last[WIDTH] = {0.0f};
+        memcpy(last, x + j, (count - j) * sizeof *x);
+        _mm256_storeu_ps(last, exponential_lanes(_mm256_loadu_ps(last)));
+        memcpy(x + j, last, (count - j) * sizeof *x);
+    }
 }
 
 /* sums += a product of tiles, fetching *ahead meanwhile. */

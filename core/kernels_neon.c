@@ -5,6 +5,7 @@
 #include <arm_neon.h>
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "kernels_portable.h"
 
@@ -44,8 +45,12 @@ static void exponential(size_t count, float *x)
     size_t j = 0;
     for (; j + WIDTH <= count; j += WIDTH)
         vst1q_f32(x + j, exponential_lanes(vld1q_f32(x + j)));
-    for (; j < count; j++)
-        x[j] = expf(x[j]);
+    if (j < count) {
+        float last[WIDTH] = {0.0f};
+        memcpy(last, x + j, (count - j) * sizeof *x);
+        vst1q_f32(last, exponential_lanes(vld1q_f32(last)));
+        memcpy(x + j, last, (count - j) * sizeof *x);
+    }
 }
 
 /* One row of the panel, in registers, into four candidates' sums. */

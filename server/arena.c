@@ -1,6 +1,7 @@
 #include "arena.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,9 +11,14 @@
 #include <malloc.h>
 #endif
 
+/* By how much the blocks grow before the allocator's own bytes are asked for again. */
+enum { LOOK_SHARE = 64, LOOK_BYTES = 1 << 20 };
+
 struct arena {
     vql_allocator allocator;
-    size_t bytes;
+    size_t bytes;       /* of the blocks */
+    size_t own_bytes;   /* what the allocator took to know the blocks by, when last asked */
+    size_t bytes_asked; /* ask again when the blocks are as many */
 #ifdef VQL_JEMALLOC
     unsigned index; /* jemalloc's number of the arena, and of the cache of small blocks before it */
     unsigned cache;
@@ -54,6 +60,18 @@ static void close_arena(arena *a)
     destroy_arena(a->index);
 }
 
+/* jemalloc's metadata of the arena, which only grows. Costs microseconds for all arenas. */
+static size_t allocator_bytes(const arena *a)
+{
+    char path[40];
+    uint64_t epoch = 1;
+    size_t bytes = 0;
+    size_t size = sizeof bytes;
+    (void)snprintf(path, sizeof path, "stats.arenas.%u.base", a->index);
+    (void)mallctl("epoch", NULL, NULL, &epoch, sizeof epoch);
+    return mallctl(path, &bytes, &size, NULL, 0) == 0 ? bytes : 0;
+}
+
 static size_t block_bytes(const arena *a, void *block)
 {
     return sallocx(block, a->flags);
@@ -87,6 +105,12 @@ static void close_arena(arena *a)
     (void)a;
 }
 
+static size_t allocator_bytes(const arena *a)
+{
+    (void)a;
+    return 0;
+}
+
 static size_t block_bytes(const arena *a, void *block)
 {
     (void)a;
@@ -113,12 +137,21 @@ static void take_back(const arena *a, void *block)
 
 #endif
 
+static void add_bytes(arena *a, size_t bytes)
+{
+    a->bytes += bytes;
+    if (a->bytes < a->bytes_asked)
+        return;
+    a->own_bytes = allocator_bytes(a);
+    a->bytes_asked = a->bytes + a->bytes / LOOK_SHARE + LOOK_BYTES;
+}
+
 static void *allocate(void *context, size_t bytes)
 {
     arena *a = context;
     void *block = give(a, bytes);
     if (block)
-        a->bytes += block_bytes(a, block);
+        add_bytes(a, block_bytes(a, block));
     return block;
 }
 
@@ -138,8 +171,10 @@ static void *reallocate(void *context, void *block, size_t bytes)
         return allocate(context, bytes);
     const size_t before = block_bytes(a, block);
     void *moved = move(a, block, bytes);
-    if (moved)
-        a->bytes += block_bytes(a, moved) - before;
+    if (!moved)
+        return NULL;
+    a->bytes -= before;
+    add_bytes(a, block_bytes(a, moved));
     return moved;
 }
 
@@ -153,6 +188,7 @@ arena *arena_new(void)
         return NULL;
     }
     a->allocator = (vql_allocator){allocate, reallocate, release, a};
+    a->bytes_asked = LOOK_BYTES;
     return a;
 }
 
@@ -171,5 +207,5 @@ const vql_allocator *arena_allocator(arena *a)
 
 size_t arena_bytes(const arena *a)
 {
-    return a->bytes;
+    return a->bytes + a->own_bytes;
 }

@@ -19,6 +19,11 @@ void eviction_clear(eviction *e)
     eviction_init(e);
 }
 
+size_t eviction_own_bytes(const eviction *e)
+{
+    return e->ghost_capacity * sizeof *e->ghosts + id_map_bytes(&e->ghost_index);
+}
+
 static void push_main(eviction *e, eviction_entry *entry)
 {
     entry->in_main = true;

@@ -67,6 +67,9 @@ void eviction_remove(eviction *e, eviction_entry *entry);
 /* Removes an entry and returns it: the one to give up. NULL: there is none. */
 eviction_entry *eviction_evict(eviction *e);
 
+/* The bytes that e itself takes, without the entries. */
+size_t eviction_own_bytes(const eviction *e);
+
 /* The bytes of all entries. */
 static inline size_t eviction_bytes(const eviction *e)
 {

@@ -110,9 +110,15 @@ void residents_resized(residents *r, uint64_t user_id)
     eviction_resize(&r->eviction, &one->entry, resident_bytes(one));
 }
 
+/* The caches, the table that they are found by, and what is known of those that left. */
+static size_t bytes_of(const residents *r)
+{
+    return arena_bytes(r->arena) + id_map_bytes(&r->users) + eviction_own_bytes(&r->eviction);
+}
+
 void residents_settle(residents *r)
 {
-    while (r->budget_bytes != 0 && arena_bytes(r->arena) > r->budget_bytes) {
+    while (r->budget_bytes != 0 && bytes_of(r) > r->budget_bytes) {
         resident *victim = (resident *)(void *)eviction_evict(&r->eviction);
         if (!victim)
             return;
@@ -126,7 +132,7 @@ residents_counts residents_count(residents *r)
 {
     return (residents_counts){
         .users = r->users.count,
-        .bytes = arena_bytes(r->arena),
+        .bytes = bytes_of(r),
         .evictions = r->evictions,
     };
 }

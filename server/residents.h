@@ -2,7 +2,8 @@
  * The users whose caches are in memory, within a budget of bytes. A cache that is not here can be
  * made again from the store, so the budget is kept by dropping caches: eviction.h says which.
  *
- * What counts is what the allocator gives to the caches, rounded up to its size classes. One
+ * What counts is what the allocator gives to the caches, rounded up to its size classes, with what
+ * it needs to know them by (arena.h), and the tables that caches are found and given up by. One
  * thread.
  */
 #ifndef VQL_SERVER_RESIDENTS_H
@@ -19,7 +20,7 @@ typedef struct residents residents;
 
 typedef struct residents_counts {
     size_t users;
-    size_t bytes;       /* of the arena */
+    size_t bytes;       /* what counts of them */
     uint64_t evictions; /* since the start */
 } residents_counts;
 

@@ -56,6 +56,17 @@ START_TEST(nothing_to_evict)
 {
     ck_assert_ptr_null(eviction_evict(&e));
     ck_assert_uint_eq(eviction_bytes(&e), 0);
+    ck_assert_uint_eq(eviction_own_bytes(&e), 0);
+}
+END_TEST
+
+START_TEST(ids_that_left_take_bytes)
+{
+    for (uint64_t id = 0; id < IDS; id++)
+        add(id, 1);
+    ck_assert_uint_eq(eviction_own_bytes(&e), 0);
+    (void)shrink(IDS / 2);
+    ck_assert_uint_ge(eviction_own_bytes(&e), 64 * sizeof(uint64_t));
 }
 END_TEST
 
@@ -162,6 +173,7 @@ int main(void)
     tcase_set_timeout(test, 60);
     tcase_add_checked_fixture(test, setup, teardown);
     tcase_add_test(test, nothing_to_evict);
+    tcase_add_test(test, ids_that_left_take_bytes);
     tcase_add_test(test, bytes_are_counted);
     tcase_add_test(test, a_scan_leaves_the_hot_alone);
     tcase_add_test(test, a_ghost_comes_back_to_the_main_queue);

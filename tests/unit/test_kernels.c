@@ -301,6 +301,10 @@ static void check_exponential(const vql_kernels *level, size_t count)
         const double wanted = exp((double)given[j]);
         if (!(fabs((double)x[j] / wanted - 1.0) <= EXPONENTIAL_TOLERANCE))
             ck_abort_msg("%s: e^%g is %g", level->name, (double)given[j], (double)x[j]);
+        float alone = given[j];
+        level->exponential(1, &alone);
+        ck_assert_msg(alone == x[j], "%s: e^%g depends on its place", level->name,
+                      (double)given[j]);
     }
     ck_assert_mem_eq(x + count, given + count, (MOST + GUARD - count) * sizeof *x);
 }

@@ -1,5 +1,6 @@
 #include "arena.h"
 #include "check_main.h"
+#include "id_map.h"
 #include "random.h"
 #include "registry_fixture.h"
 #include "residents.h"
@@ -60,6 +61,9 @@ START_TEST(without_a_budget_all_stay)
     residents_drop(r, 3);
     ck_assert_ptr_null(residents_get(r, 3));
     ck_assert_uint_eq(residents_count(r).users, USERS - 1);
+    for (uint64_t user = 0; user < USERS; user++)
+        residents_drop(r, user);
+    ck_assert_uint_ge(residents_count(r).bytes, USERS * sizeof(id_map_slot)); /* their table */
     residents_free(r);
 }
 END_TEST
