@@ -184,7 +184,7 @@ static void add_items(vql_cache *like, const vql_cache *cache, double *sums)
     for (uint32_t w = 0; w < items->words; w++) {
         for (uint64_t left = vql_rows_occupied(items)[w]; left != 0; left &= left - 1) {
             const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
-            float factors[VQL_MAX_KERNELS];
+            float factors[VQL_MAX_KERNELS] = {0.0f};
             for (uint32_t r = 0; r < layout.kernels; r++, slice += layout.slice_bytes)
                 factors[r] = vql_codec_normaliser(layout.format, 0, layout.slice_bytes, slice);
             add_item(like, position, factors, vql_rows_count(items, item++), sums);
