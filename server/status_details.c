@@ -107,11 +107,17 @@ static bool write_error_info(pb_ostream_t *stream, const pb_field_t *field, cons
                      google_rpc_ErrorInfo_fields, &detail);
 }
 
+/* Limits that a field is above are no violations: RESOURCE_EXHAUSTED may pass elsewhere. */
+static bool is_bad_field(const grpc_error *error)
+{
+    return error->field && error->status == GRPC_INVALID_ARGUMENT;
+}
+
 static bool write_details(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
     const grpc_error *error = *argument;
     return write_error_info(stream, field, error) &&
-           (!error->field || write_bad_request(stream, field, error)) &&
+           (!is_bad_field(error) || write_bad_request(stream, field, error)) &&
            (error->pushback_ms < 0 || write_retry_info(stream, field, error));
 }
 
