@@ -19,7 +19,8 @@ typedef struct block {
     char message[MESSAGE_BYTES];
 } block;
 
-static void add(block *b, const char *name, const char *value, size_t length)
+/* once: the value is hardly sent again, and has no place in the table of the compression. */
+static void add(block *b, const char *name, const char *value, size_t length, bool once)
 {
     /* nghttp2 copies both and writes to neither, const or not: no NO_COPY flag is set. */
     b->fields[b->count++] = (nghttp2_nv){
@@ -27,19 +28,19 @@ static void add(block *b, const char *name, const char *value, size_t length)
         .value = (uint8_t *)(uintptr_t)value,
         .namelen = strlen(name),
         .valuelen = length,
-        .flags = NGHTTP2_NV_FLAG_NONE,
+        .flags = once ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE,
     };
 }
 
 static void add_text(block *b, const char *name, const char *value)
 {
-    add(b, name, value, strlen(value));
+    add(b, name, value, strlen(value), false);
 }
 
 static void add_number(block *b, const char *name, char text[NUMBER_BYTES], int64_t value)
 {
     const int length = snprintf(text, NUMBER_BYTES, "%" PRId64, value);
-    add(b, name, text, (size_t)length);
+    add(b, name, text, (size_t)length, false);
 }
 
 static void add_metadata(block *b, const response_metadata *metadata)
@@ -48,7 +49,7 @@ static void add_metadata(block *b, const response_metadata *metadata)
     const char *end = metadata->bytes > 0 ? at + metadata->bytes : at;
     while (at < end) {
         const char *value = at + strlen(at) + 1;
-        add_text(b, at, value);
+        add(b, at, value, strlen(value), true);
         at = value + strlen(value) + 1;
     }
 }
@@ -68,11 +69,11 @@ static void add_trailers(block *b, const response_status *status)
     add_number(b, "grpc-status", b->code, status->code);
     if (status->message && *status->message)
         add(b, "grpc-message", b->message,
-            grpc_message_encode(status->message, b->message, sizeof b->message));
+            grpc_message_encode(status->message, b->message, sizeof b->message), true);
     if (status->pushback_ms >= 0)
         add_number(b, "grpc-retry-pushback-ms", b->pushback, status->pushback_ms);
     if (status->details)
-        add_text(b, "grpc-status-details-bin", status->details);
+        add(b, "grpc-status-details-bin", status->details, strlen(status->details), true);
     add_metadata(b, &status->metadata);
 }
 
