@@ -29,14 +29,14 @@ static wire_span find(wire_span message, uint32_t number)
 
 static bool equal(wire_span a, wire_span b)
 {
-    return a.count == b.count && memcmp(a.bytes, b.bytes, a.count) == 0;
+    return a.count == b.count && (a.count == 0 || memcmp(a.bytes, b.bytes, a.count) == 0);
 }
 
 /* Takes a prefix and the dot behind it off the name. False: it has no such prefix. */
 static bool take_scope(wire_span *name, wire_span prefix)
 {
-    if (prefix.count >= name->count || memcmp(name->bytes, prefix.bytes, prefix.count) != 0 ||
-        name->bytes[prefix.count] != '.')
+    if (prefix.count == 0 || prefix.count >= name->count ||
+        memcmp(name->bytes, prefix.bytes, prefix.count) != 0 || name->bytes[prefix.count] != '.')
         return false;
     name->bytes += prefix.count + 1;
     name->count -= prefix.count + 1;

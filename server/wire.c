@@ -59,7 +59,8 @@ bool wire_next(wire_span *message, wire_field *field)
 
 bool wire_equals(wire_span span, const char *text)
 {
-    return span.count == strlen(text) && memcmp(span.bytes, text, span.count) == 0;
+    return span.count == strlen(text) &&
+           (span.count == 0 || memcmp(span.bytes, text, span.count) == 0);
 }
 
 static bool put_varint(message_buffer *out, uint64_t value)
