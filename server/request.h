@@ -16,7 +16,7 @@ enum {
     REQUEST_TIMEOUT_BYTES = 32,    /* a well-formed timeout has 9 */
     REQUEST_ENCODING_BYTES = 32,   /* of an encoding that is only ever named in a refusal */
     REQUEST_TYPE_BYTES = 32,       /* of a content-type likewise */
-    REQUEST_METADATA_BYTES = 8192, /* of the fields that are kept, names and terminators included */
+    REQUEST_METADATA_BYTES = 4096, /* of the fields that are kept, names and terminators included */
 };
 
 /* Values are terminated and cut off at their array's end; the lengths are those received. */

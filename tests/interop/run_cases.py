@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs gRPC's interoperability cases of one client against grpc.testing.TestService on vqld's transport.
+"""Runs one client's interoperability cases of gRPC against grpc.testing.TestService.
 
     INTEROP_SERVER       HOST:PORT of the running service
     INTEROP_TEST_PROTO   the folder of grpc/testing/test.proto
