@@ -1,6 +1,6 @@
 // The cases of gRPC's interoperability tests that need no credentials, as gRPC's C++ client has
-// them: https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md. run_cases.py runs
-// this program.
+// them: https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md.
+// run_cases.py runs this program.
 
 #include <grpcpp/grpcpp.h>
 
