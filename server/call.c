@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns, const char *encoding)
+#include "status_details.h"
+
+call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns)
 {
     call *c = calloc(1, sizeof *c);
     if (!c)
@@ -13,7 +15,11 @@ call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns, const char *e
     c->stream_id = stream_id;
     c->timeout_ns = timeout_ns;
     c->deadline_ns = timeout_ns > UINT64_MAX - s->now_ns ? UINT64_MAX : s->now_ns + timeout_ns;
-    memcpy(c->encoding, encoding, sizeof c->encoding);
+    c->handler = &s->handler;
+    c->context = s->context;
+    c->accepts_gzip = s->request.accepts_gzip && s->options.compress_above > 0;
+    c->compress_above = s->options.compress_above;
+    memcpy(c->encoding, s->request.encoding, sizeof c->encoding);
     TAILQ_INSERT_TAIL(&s->calls, c, in_session);
     s->open++;
     return c;
@@ -27,7 +33,10 @@ void call_free(call *c)
     TAILQ_REMOVE(&c->session->calls, c, in_session);
     byte_queue_clear(&c->input);
     byte_queue_clear(&c->output);
+    byte_queue_clear(&c->headers);
+    byte_queue_clear(&c->trailers);
     free(c->message);
+    free(c->details);
     free(c);
 }
 
@@ -90,6 +99,14 @@ static ssize_t read_output(nghttp2_session *h2, int32_t stream_id, uint8_t *out,
     return (ssize_t)count;
 }
 
+static response_metadata metadata_of(const byte_queue *fields)
+{
+    return (response_metadata){
+        .text = (const char *)byte_queue_front(fields),
+        .bytes = byte_queue_size(fields),
+    };
+}
+
 /* Tells nghttp2 that there is output, or the end of it. */
 static void flush_output(call *c)
 {
@@ -103,7 +120,8 @@ static void flush_output(call *c)
     }
     c->responded = true;
     const nghttp2_data_provider body = {.source.ptr = c, .read_callback = read_output};
-    session_check(s, response_begin(s->h2, c->stream_id, &body));
+    const response_head head = {.gzip = c->accepts_gzip, .metadata = metadata_of(&c->headers)};
+    session_check(s, response_begin(s->h2, c->stream_id, &head, &body));
 }
 
 /* A copy of text; NULL: there is none, or no memory, and the status goes without its message. */
@@ -126,29 +144,39 @@ static void conclude(call *c, const response_status *status)
     c->over = true;
     s->open--;
     c->status = *status;
-    c->status.identity_only = c->refused && c->frame.result == FRAME_COMPRESSED && *c->encoding;
+    c->status.metadata = metadata_of(&c->trailers);
     if (c->responded) {
         c->message = copy_text(status->message);
+        c->details = copy_text(status->details);
         c->status.message = c->message;
+        c->status.details = c->details;
         flush_output(c);
     } else if (!s->broken) {
         c->responded = true;
-        session_check(s, response_only(s->h2, c->stream_id, &c->status));
+        const response_head head = {.metadata = metadata_of(&c->headers)};
+        session_check(s, response_only(s->h2, c->stream_id, &head, &c->status));
     }
     if (!c->delivering)
         discard_input(c);
 }
 
-/* Ends the call with a status that is not the handler's. */
-static void fail(call *c, const grpc_error *error)
+void call_fail(call *c, const grpc_error *error)
 {
+    char details[STATUS_DETAILS_BYTES];
     const response_status status = {
         .code = error->status,
         .message = error->message,
-        .pushback_ms = -1,
+        .details = status_details_write(error, details) ? details : NULL,
+        .pushback_ms = error->pushback_ms,
     };
     conclude(c, &status);
-    c->session->handler.on_cancel(c->session->context, c);
+}
+
+/* Ends the call with a status that is not the handler's. */
+static void fail(call *c, const grpc_error *error)
+{
+    call_fail(c, error);
+    c->handler->on_cancel(c->context, c);
 }
 
 void call_cancel(call *c)
@@ -157,7 +185,7 @@ void call_cancel(call *c)
         return;
     c->over = true;
     c->session->open--;
-    c->session->handler.on_cancel(c->session->context, c);
+    c->handler->on_cancel(c->context, c);
 }
 
 /* Whether the answers still waiting are more than the client's windows let out. */
@@ -186,32 +214,85 @@ void call_expire(call *c)
         fail(c, &error);
 }
 
-/* Delivers the whole messages at the front of bytes and returns how many bytes they took. */
-static size_t deliver(call *c, const uint8_t *bytes, size_t count)
+/* Delivers a message as it was before it was compressed. */
+static void deliver_compressed(call *c, const uint8_t *message)
 {
-    session *s = c->session;
-    size_t taken = 0;
-    c->delivering = true;
-    while (!is_blocked(c)) {
-        c->frame = frame_parse(bytes + taken, count - taken, s->options.max_message_bytes);
-        if (c->frame.result != FRAME_WHOLE)
-            break;
-        const uint8_t *message = bytes + taken + FRAME_PREFIX_BYTES;
-        taken += FRAME_PREFIX_BYTES + c->frame.length;
-        s->handler.on_message(s->context, c, message, c->frame.length);
+    uint8_t *plain;
+    size_t count;
+    c->gzip = gzip_inflate(message, c->frame.length, c->session->options.max_message_bytes, &plain,
+                           &count);
+    if (c->gzip == GZIP_OK)
+        c->handler->on_message(c->context, c, plain, count);
+    free(plain);
+}
+
+static void deliver_message(call *c, const uint8_t *message)
+{
+    if (c->asked && c->rpc && !c->rpc->many_requests) {
+        c->surplus = true;
+        return;
     }
-    c->delivering = false;
-    return taken;
+    c->asked = true;
+    if (c->frame.flag)
+        deliver_compressed(c, message);
+    else
+        c->handler->on_message(c->context, c, message, c->frame.length);
 }
 
 /* Nothing that follows can be understood. */
 static bool is_bad(const call *c)
 {
-    return c->frame.result != FRAME_PARTIAL && c->frame.result != FRAME_WHOLE;
+    return c->surplus || c->gzip != GZIP_OK ||
+           (c->frame.result != FRAME_PARTIAL && c->frame.result != FRAME_WHOLE);
 }
 
-/* What is wrong with the input, if anything is. */
-static grpc_status check_input(const call *c, grpc_error *error)
+/* Delivers the whole messages at the front of bytes and returns how many bytes they took. */
+static size_t deliver(call *c, const uint8_t *bytes, size_t count)
+{
+    const bool gzip = strcmp(c->encoding, "gzip") == 0;
+    const uint32_t limit = c->session->options.max_message_bytes;
+    size_t taken = 0;
+    c->delivering = true;
+    while (!is_blocked(c) && !is_bad(c)) {
+        c->frame = frame_parse(bytes + taken, count - taken, limit, gzip);
+        if (c->frame.result != FRAME_WHOLE)
+            break;
+        const uint8_t *message = bytes + taken + FRAME_PREFIX_BYTES;
+        taken += FRAME_PREFIX_BYTES + c->frame.length;
+        deliver_message(c, message);
+    }
+    c->delivering = false;
+    return taken;
+}
+
+static grpc_status fail_too_long(const call *c, grpc_error *error, const char *what)
+{
+    const uint32_t limit = c->session->options.max_message_bytes;
+    grpc_fail(error, GRPC_RESOURCE_EXHAUSTED, "message of %u bytes %s than the limit of %u bytes",
+              c->frame.length, what, limit);
+    grpc_error_limit(error, "MESSAGE_TOO_LONG", "max-message-bytes", limit);
+    return error->status;
+}
+
+/* What is wrong with a message that came compressed, if anything is. */
+static grpc_status check_gzip(const call *c, grpc_error *error)
+{
+    switch (c->gzip) {
+    case GZIP_OK:
+        break;
+    case GZIP_MALFORMED:
+        return grpc_fail(error, GRPC_INTERNAL, "compressed message of %u bytes is not gzip",
+                         c->frame.length);
+    case GZIP_TOO_LONG:
+        return fail_too_long(c, error, "inflates to more");
+    case GZIP_NO_MEMORY:
+        return grpc_fail(error, GRPC_RESOURCE_EXHAUSTED, "no memory for a message");
+    }
+    return GRPC_OK;
+}
+
+/* What is wrong with a frame, if anything is. */
+static grpc_status check_frame(const call *c, grpc_error *error)
 {
     switch (c->frame.result) {
     case FRAME_BAD_FLAG:
@@ -221,18 +302,31 @@ static grpc_status check_input(const call *c, grpc_error *error)
         if (!*c->encoding || strcmp(c->encoding, "identity") == 0)
             return grpc_fail(error, GRPC_INTERNAL, "compressed flag is 1 without a grpc-encoding");
         return grpc_fail(error, GRPC_UNIMPLEMENTED,
-                         "grpc-encoding '%s' is not supported, only identity", c->encoding);
+                         "grpc-encoding '%s' is not supported, only identity and gzip",
+                         c->encoding);
     case FRAME_TOO_LONG:
-        return grpc_fail(error, GRPC_RESOURCE_EXHAUSTED,
-                         "message of %u bytes is longer than the limit of %u bytes",
-                         c->frame.length, c->session->options.max_message_bytes);
+        return fail_too_long(c, error, "is longer");
     case FRAME_PARTIAL:
     case FRAME_WHOLE:
         break;
     }
+    return check_gzip(c, error);
+}
+
+/* What is wrong with the input, if anything is. */
+static grpc_status check_input(const call *c, grpc_error *error)
+{
+    if (check_frame(c, error) != GRPC_OK)
+        return error->status;
+    if (c->surplus)
+        return grpc_fail(error, GRPC_UNIMPLEMENTED, "%s takes one request; a second one came",
+                         c->rpc->path);
     const size_t rest = byte_queue_size(&c->input);
     if (c->ended && rest > 0 && !is_blocked(c))
         return grpc_fail(error, GRPC_INTERNAL, "the stream ended %zu bytes into a message", rest);
+    if (c->ended && rest == 0 && !c->asked && c->rpc && !c->rpc->many_requests)
+        return grpc_fail(error, GRPC_UNIMPLEMENTED, "%s takes one request; none came",
+                         c->rpc->path);
     return GRPC_OK;
 }
 
@@ -240,7 +334,7 @@ static void refuse(call *c, const grpc_error *error)
 {
     c->refused = true;
     discard_input(c);
-    c->session->handler.on_refused(c->session->context, c, error);
+    c->handler->on_refused(c->context, c, error);
 }
 
 /*
@@ -263,7 +357,7 @@ static void settle(call *c, bool may_refuse)
         give_back_window(c, 0);
         if (c->ended && !c->half_closed) {
             c->half_closed = true;
-            c->session->handler.on_half_close(c->session->context, c);
+            c->handler->on_half_close(c->context, c);
         }
     }
 }
@@ -322,6 +416,74 @@ uint64_t call_deadline(const call *c)
     return c->deadline_ns;
 }
 
+void call_set_rpc(call *c, const rpc *method, void *context)
+{
+    assert(!c->rpc && !c->asked);
+    c->rpc = method;
+    c->handler = method->handler;
+    c->context = context;
+}
+
+const rpc *call_rpc(const call *c)
+{
+    return c->rpc;
+}
+
+void *call_peer(const call *c)
+{
+    return c->session->context;
+}
+
+const char *call_metadata(const call *c, const char *name)
+{
+    return request_metadata(&c->session->request, name);
+}
+
+static bool add_field(byte_queue *fields, unsigned *count, const char *name, const char *value)
+{
+    const size_t name_bytes = strlen(name) + 1;
+    const size_t value_bytes = strlen(value) + 1;
+    if (*count >= RESPONSE_METADATA)
+        return false;
+    uint8_t *room = byte_queue_extend(fields, name_bytes + value_bytes);
+    if (!room)
+        return false;
+    memcpy(room, name, name_bytes);
+    memcpy(room + name_bytes, value, value_bytes);
+    ++*count;
+    return true;
+}
+
+bool call_add_header(call *c, const char *name, const char *value)
+{
+    assert(!c->responded);
+    return add_field(&c->headers, &c->header_count, name, value);
+}
+
+bool call_add_trailer(call *c, const char *name, const char *value)
+{
+    assert(!c->over);
+    return add_field(&c->trailers, &c->trailer_count, name, value);
+}
+
+bool call_was_compressed(const call *c)
+{
+    return c->frame.flag;
+}
+
+void call_compress_above(call *c, uint32_t bytes)
+{
+    c->compress_above = bytes;
+}
+
+/* Writes the message as gzip to out of its own size. 0: it is not to be, or not shorter so. */
+static size_t compress(const call *c, const uint8_t *message, size_t bytes, uint8_t *out)
+{
+    if (!c->accepts_gzip || c->compress_above == 0 || bytes < c->compress_above)
+        return 0;
+    return gzip_deflate(message, bytes, out, bytes);
+}
+
 bool call_send(call *c, const uint8_t *message, size_t bytes)
 {
     assert(!c->over);
@@ -330,9 +492,12 @@ bool call_send(call *c, const uint8_t *message, size_t bytes)
     uint8_t *room = byte_queue_extend(&c->output, FRAME_PREFIX_BYTES + bytes);
     if (!room)
         return false;
-    frame_write_prefix(room, (uint32_t)bytes);
-    if (bytes > 0)
+    const size_t compressed = compress(c, message, bytes, room + FRAME_PREFIX_BYTES);
+    if (compressed > 0)
+        byte_queue_shorten(&c->output, bytes - compressed);
+    else if (bytes > 0)
         memcpy(room + FRAME_PREFIX_BYTES, message, bytes);
+    frame_write_prefix(room, compressed > 0, (uint32_t)(compressed > 0 ? compressed : bytes));
     flush_output(c);
     return true;
 }

@@ -17,6 +17,7 @@
 
 #include "byte_queue.h"
 #include "frame.h"
+#include "gzip.h"
 #include "request.h"
 #include "response.h"
 #include "session.h"
@@ -29,6 +30,9 @@ struct call {
     TAILQ_ENTRY(call) in_ready;
     session *session;
     int32_t stream_id;
+    const session_handler *handler; /* of its events, with context */
+    void *context;
+    const rpc *rpc; /* NULL: not set */
     void *data;
     uint64_t timeout_ns;
     uint64_t deadline_ns;
@@ -38,6 +42,7 @@ struct call {
     bool delivering;  /* below call_deliver */
     bool ended;       /* END_STREAM has arrived */
     bool half_closed; /* on_half_close was called */
+    bool asked;       /* a message was delivered */
     bool refused;     /* on_refused was called: what still comes is dropped */
     bool responded;   /* the answer's HEADERS are submitted */
     bool over;        /* ended for the handler */
@@ -49,10 +54,17 @@ struct call {
     byte_queue input;
     size_t unread;
     frame_prefix frame; /* what the last look at the input found */
+    gzip_result gzip;   /* what became of the last message that came compressed */
+    bool surplus;       /* a message came behind the only one that the method takes */
 
-    byte_queue output; /* frames that nghttp2 has not taken */
+    byte_queue output;            /* frames that nghttp2 has not taken */
+    bool accepts_gzip;            /* and so grpc-encoding is gzip */
+    uint32_t compress_above;      /* 0: no answer is compressed */
+    byte_queue headers, trailers; /* "name\0value\0" each */
+    unsigned header_count, trailer_count;
     response_status status;
     char *message;                         /* status.message, owned */
+    char *details;                         /* status.details, owned */
     char encoding[REQUEST_ENCODING_BYTES]; /* the request's grpc-encoding */
 };
 
@@ -76,6 +88,8 @@ struct session {
     size_t pending_bytes;
     bool draining;           /* session_shutdown was called */
     uint32_t last_stream_id; /* of the latest request */
+    lifetime lifetime;
+    bool lost; /* session_lost */
 
     /*
      * After an error of nghttp2's fatal range h2 may only be freed: the connection ends with this
@@ -89,8 +103,8 @@ struct session {
 /* Looks at the result of a call to nghttp2; after a fatal one the session is broken. */
 void session_check(session *s, int result);
 
-/* A call for a stream whose request was checked; encoding is copied. NULL: no memory. */
-call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns, const char *encoding);
+/* A call for a stream whose request, s->request, was checked. NULL: no memory. */
+call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns);
 
 /* Bytes of the stream's DATA, none of which nghttp2 counts as consumed by the stream yet. */
 void call_receive(call *c, const uint8_t *bytes, size_t count);

@@ -80,6 +80,19 @@ static const option options[] = {
      "The numbers that attention is computed with; int16 is faster and takes half the memory."},
     {"drain-ms", OPTION_MS, FIELD(drain_ms), "10000", 0, 3600000, NULL,
      "How long a stop waits for the calls that are open."},
+    {"compress-above", OPTION_BYTES, FIELD(compress_above), "0", 0, 64 * MIB, NULL,
+     "Answers of at least this many bytes are compressed for clients that accept gzip. 0: none."},
+    {"max-connection-age-ms", OPTION_MS, FIELD(max_connection_age_ms), "0", 0,
+     UINT64_C(31536000000), NULL,
+     "How old a connection becomes, give or take a tenth, before its client is asked to open "
+     "another. 0: any age."},
+    {"max-connection-age-grace-ms", OPTION_MS, FIELD(max_connection_age_grace_ms), "0", 0,
+     UINT64_C(31536000000), NULL,
+     "How long the calls of a connection that is too old may still take. 0: any time."},
+    {"keepalive-ms", OPTION_MS, FIELD(keepalive_ms), "0", 0, 86400000, NULL,
+     "After how long a silence a client is pinged. 0: never."},
+    {"keepalive-timeout-ms", OPTION_MS, FIELD(keepalive_timeout_ms), "20000", 1, 86400000, NULL,
+     "How long a client may take to answer a ping before its connection is closed."},
 };
 enum { OPTION_TOTAL = sizeof options / sizeof options[0] };
 

@@ -46,6 +46,11 @@ typedef struct config {
     uint32_t scoring_format; /* a config_scoring */
     uint64_t table_bytes;    /* the most that the catalog's table may take; fits size_t */
     uint64_t drain_ms;       /* how long a stop waits for open calls */
+    uint64_t compress_above; /* bytes from which answers are compressed; 0: none; fits uint32_t */
+    uint64_t max_connection_age_ms;       /* 0: any */
+    uint64_t max_connection_age_grace_ms; /* 0: any */
+    uint64_t keepalive_ms;                /* of silence before a ping; 0: none */
+    uint64_t keepalive_timeout_ms;        /* that an answer to it may take */
 } config;
 
 typedef enum config_outcome {

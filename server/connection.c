@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "id_map.h"
 #include "limit.h"
 #include "log.h"
 
@@ -108,7 +109,8 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     }
     if (c->broken || count == 0)
         return;
-    c->owner->service->wall_ms = c->owner->wall_ms();
+    if (c->owner->wall)
+        *c->owner->wall = c->owner->wall_ms();
     if (!session_feed(c->session, uv_hrtime(), (const uint8_t *)buffer->base, (size_t)count))
         c->broken = true;
     mark_dirty(c);
@@ -119,7 +121,10 @@ static void on_timer(uv_timer_t *timer)
     connection *c = timer->data;
     c->timer_due = UINT64_MAX;
     session_tick(c->session, uv_hrtime());
-    mark_dirty(c);
+    if (session_lost(c->session))
+        close_connection(c);
+    else
+        mark_dirty(c);
 }
 
 /* Makes the timer go off when the session's next deadline has passed. */
@@ -203,6 +208,17 @@ void connections_flush(connections *all)
         connections_accept(all, all->waiting);
 }
 
+/*
+ * An age within a tenth of the mean, another one for each connection: clients that came together do
+ * not go, and come back, together.
+ */
+static uint64_t spread(uint64_t mean_ns, const connection *c)
+{
+    const uint64_t tenth = mean_ns / 10;
+    const uint64_t hash = id_hash(uv_hrtime() ^ (uint64_t)(uintptr_t)c);
+    return mean_ns - tenth + hash % (2 * tenth + 1);
+}
+
 /* The socket and the session of a connection that was accepted. False: it cannot be used. */
 static bool start(connection *c, uv_stream_t *listener)
 {
@@ -210,9 +226,12 @@ static bool start(connection *c, uv_stream_t *listener)
         return false;
     (void)uv_tcp_nodelay(&c->socket, 1);
     (void)uv_tcp_keepalive(&c->socket, 1, LIMIT_KEEPALIVE_S);
-    c->session = session_new(&c->owner->options, &service_handler, &c->peer);
+    session_options options = c->owner->options;
+    options.lifetime.max_age_ns = spread(options.lifetime.max_age_ns, c);
+    c->session = session_new(&options, &router_handler, &c->peer);
     if (!c->session)
         return false;
+    session_tick(c->session, uv_hrtime());
     return uv_read_start((uv_stream_t *)&c->socket, on_alloc, on_read) == 0;
 }
 
@@ -222,7 +241,7 @@ void connections_accept(connections *all, uv_stream_t *listener)
     all->waiting = c ? NULL : listener;
     if (!c)
         return;
-    c->peer = (peer){.service = all->service, .wake = on_wake};
+    c->peer = (peer){.router = all->router, .wake = on_wake};
     c->owner = all;
     c->timer_due = UINT64_MAX;
     c->open_handles = 2;

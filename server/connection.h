@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "service.h"
+#include "router.h"
 #include "session.h"
 
 typedef struct connection connection;
@@ -18,10 +18,11 @@ typedef struct connection connection;
 typedef struct connections {
     /* Set by the owner, and constant. */
     uv_loop_t *loop;
-    service *service;
-    session_options options;
+    const router *router;
+    session_options options; /* lifetime.max_age_ns is the mean of what a connection gets */
     uint32_t max_count;
     int64_t (*wall_ms)(void); /* milliseconds since the Unix epoch */
+    int64_t *wall;            /* is set to them before a session is fed; NULL: nobody looks */
 
     /* Zeros at first. */
     uint32_t count;

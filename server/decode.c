@@ -21,8 +21,9 @@ static bool below_limit(const target *t, size_t count, const char *option)
 {
     if (count < t->limit)
         return true;
-    grpc_fail(&t->job->error, GRPC_RESOURCE_EXHAUSTED, "%s: more than %u (the server's %s)",
-              t->field, t->limit, option);
+    grpc_fail_field(&t->job->error, GRPC_RESOURCE_EXHAUSTED, NULL,
+                    "%s: more than %u (the server's %s)", t->field, t->limit, option);
+    grpc_error_limit(&t->job->error, "TOO_MANY_ELEMENTS", option, t->limit);
     return false;
 }
 
@@ -80,13 +81,14 @@ static bool check_text(const text *t, size_t kept, bool cut)
 {
     const size_t whole = utf8_prefix((const uint8_t *)t->bytes, kept);
     if (cut ? whole + UTF8_LONGEST <= kept : whole < kept) {
-        grpc_fail(t->error, GRPC_INVALID_ARGUMENT, "%s: not UTF-8 at byte %zu", t->field, whole);
+        grpc_fail_field(t->error, GRPC_INVALID_ARGUMENT, "NOT_UTF8", "%s: not UTF-8 at byte %zu",
+                        t->field, whole);
         return false;
     }
     t->bytes[whole] = '\0';
     if (strlen(t->bytes) < whole) {
-        grpc_fail(t->error, GRPC_INVALID_ARGUMENT, "%s: a NUL at byte %zu", t->field,
-                  strlen(t->bytes));
+        grpc_fail_field(t->error, GRPC_INVALID_ARGUMENT, "NOT_TEXT", "%s: a NUL at byte %zu",
+                        t->field, strlen(t->bytes));
         return false;
     }
     return true;
@@ -112,9 +114,11 @@ static bool decode(const uint8_t *message, size_t bytes, const pb_msgdesc_t *typ
     pb_istream_t stream = pb_istream_from_buffer(message, bytes);
     if (pb_decode(&stream, type, out))
         return true;
-    if (error->status == GRPC_OK)
+    if (error->status == GRPC_OK) {
         grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: %zu bytes that are no such message: %s", name,
                   bytes, PB_GET_ERROR(&stream));
+        error->reason = "MALFORMED_MESSAGE";
+    }
     return false;
 }
 

@@ -15,6 +15,7 @@
 #include "worker.h"
 
 enum {
+    NS_PER_MS = 1000000,
     DRAIN_POLL_MS = 10,       /* how often the control thread looks whether a drain is over */
     ADDRESS_TEXT_BYTES = 320, /* "[host]:port" */
 };
@@ -131,6 +132,14 @@ static void configure(worker *w, const server *s, uint32_t index)
         .connection_window = LIMIT_CONNECTION_WINDOW,
         .max_message_bytes = (uint32_t)c->max_message_bytes,
         .max_unsent_bytes = LIMIT_UNSENT_BYTES,
+        .compress_above = (uint32_t)c->compress_above,
+        .lifetime =
+            {
+                .max_age_ns = c->max_connection_age_ms * NS_PER_MS,
+                .max_age_grace_ns = c->max_connection_age_grace_ms * NS_PER_MS,
+                .keepalive_ns = c->keepalive_ms * NS_PER_MS,
+                .keepalive_timeout_ns = c->keepalive_timeout_ms * NS_PER_MS,
+            },
     };
     w->connections.max_count = c->max_connections;
     w->connections.wall_ms = wall_clock_ms;

@@ -6,8 +6,8 @@
 #include "limit.h"
 #include "validate.h"
 
+/* What happens to the calls of an rpc, whose data it is. */
 typedef struct method {
-    const char *path;
     bool streaming; /* any number of requests, one answer each */
 
     /* Methods that need a shard. */
@@ -21,9 +21,8 @@ typedef struct method {
 /* One call of one method. Lives from on_call until the call ends. */
 struct exchange {
     call *call;
-    peer *peer;
+    service *service;
     const method *method;
-    bool asked;       /* a request has arrived */
     bool half_closed; /* no more will */
     bool broken;      /* a request was refused: those behind it are not looked at */
 
@@ -34,58 +33,21 @@ struct exchange {
     job *first, **last;
     uint32_t jobs;
 
-    int watched_status; /* Health.Watch: the last one sent */
-
-    bool listed; /* in the service's watchers or streams */
+    bool listed; /* in the service's streams */
     LIST_ENTRY(exchange) in_list;
 };
 
-/* The values of grpc.health.v1.HealthCheckResponse.ServingStatus. */
-enum { HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2, HEALTH_SERVICE_UNKNOWN = 3 };
-
 static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes);
-static void answer_check(service *s, exchange *x, const uint8_t *message, size_t bytes);
-static void answer_watch(service *s, exchange *x, const uint8_t *message, size_t bytes);
 
-static const method methods[] = {
-    {.path = "/vql.v1.Scoring/Score", .decode = decode_score, .encode = encode_score},
-    {.path = "/vql.v1.Scoring/ScoreStream",
-     .streaming = true,
-     .decode = decode_score,
-     .encode = encode_score},
-    {.path = "/vql.v1.History/Append", .decode = decode_append, .encode = encode_append},
-    {.path = "/vql.v1.History/AppendStream",
-     .streaming = true,
-     .decode = decode_append,
-     .encode = encode_append},
-    {.path = "/vql.v1.History/Get", .decode = decode_get, .encode = encode_get},
-    {.path = "/vql.v1.History/Delete", .decode = decode_delete, .encode = encode_delete},
-    {.path = "/vql.v1.Models/List", .answer = answer_models},
-    {.path = "/grpc.health.v1.Health/Check", .answer = answer_check},
-    {.path = "/grpc.health.v1.Health/Watch", .answer = answer_watch},
-};
-
-enum { METHODS = sizeof methods / sizeof *methods };
-
-static const method *find_method(const char *path)
-{
-    for (size_t i = 0; i < METHODS; i++)
-        if (strcmp(methods[i].path, path) == 0)
-            return &methods[i];
-    return NULL;
-}
-
-/* Whether health knows the name: "" for the server, or a service that a method belongs to. */
-static bool is_service(const char *name)
-{
-    const size_t length = strlen(name);
-    if (length == 0)
-        return true;
-    for (size_t i = 0; i < METHODS; i++)
-        if (strncmp(methods[i].path + 1, name, length) == 0 && methods[i].path[length + 1] == '/')
-            return true;
-    return false;
-}
+static const method score = {.decode = decode_score, .encode = encode_score};
+static const method score_stream = {
+    .streaming = true, .decode = decode_score, .encode = encode_score};
+static const method append = {.decode = decode_append, .encode = encode_append};
+static const method append_stream = {
+    .streaming = true, .decode = decode_append, .encode = encode_append};
+static const method get = {.decode = decode_get, .encode = encode_get};
+static const method delete = {.decode = decode_delete, .encode = encode_delete};
+static const method list_models = {.answer = answer_models};
 
 /*
  * Ends the exchange: what is still under way is waited for by nobody, and comes back to the pool by
@@ -97,7 +59,7 @@ static void exchange_free(exchange *x)
         job *next = j->next_in_exchange;
         j->exchange = NULL;
         if (j->done)
-            job_give(&x->peer->service->jobs, j);
+            job_give(&x->service->jobs, j);
         else
             atomic_store_explicit(&j->cancelled, true, memory_order_relaxed);
         j = next;
@@ -111,7 +73,7 @@ static void finish(exchange *x, const grpc_error *error)
 {
     call *c = x->call;
     exchange_free(x);
-    call_finish(c, error->status, error->message, error->pushback_ms);
+    call_fail(c, error);
 }
 
 static void finish_ok(exchange *x)
@@ -134,33 +96,24 @@ static void finish_no_memory(exchange *x)
     finish(x, &error);
 }
 
-static void enlist(exchange *x, struct exchange_list *list)
-{
-    LIST_INSERT_HEAD(list, x, in_list);
-    x->listed = true;
-}
-
 static void on_call(void *context, call *c, const char *path)
 {
-    peer *p = context;
-    const method *m = find_method(path);
-    if (!m) {
-        grpc_error error;
-        grpc_fail(&error, GRPC_UNIMPLEMENTED, "no method %.200s", path);
-        call_finish(c, error.status, error.message, -1);
-        return;
-    }
+    (void)path;
+    service *s = context;
+    const method *m = call_rpc(c)->data;
     exchange *x = calloc(1, sizeof *x);
     if (!x) {
         call_finish(c, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory", -1);
         return;
     }
-    *x = (exchange){.call = c, .peer = p, .method = m, .last = &x->first};
+    *x = (exchange){.call = c, .service = s, .method = m, .last = &x->first};
     call_set_data(c, x);
-    if (p->service->draining && m->decode)
+    if (s->draining && m->streaming) {
         finish_unavailable(x, "the server is draining");
-    else if (m->streaming)
-        enlist(x, &p->service->streams);
+    } else if (m->streaming) {
+        LIST_INSERT_HEAD(&s->streams, x, in_list);
+        x->listed = true;
+    }
 }
 
 /* Sends the answers that are due. The exchange may be gone afterwards. */
@@ -283,16 +236,8 @@ static void start_job(service *s, exchange *x, const uint8_t *message, size_t by
 
 static void on_message(void *context, call *c, const uint8_t *message, size_t bytes)
 {
-    service *s = ((peer *)context)->service;
+    service *s = context;
     exchange *x = call_data(c);
-    if (x->asked && !x->method->streaming) {
-        grpc_error error;
-        grpc_fail(&error, GRPC_UNIMPLEMENTED, "%s takes one request; a second one came",
-                  x->method->path);
-        finish(x, &error);
-        return;
-    }
-    x->asked = true;
     if (s->draining && x->method->streaming) {
         grpc_error error;
         grpc_fail(&error, GRPC_UNAVAILABLE, "the server is draining");
@@ -309,7 +254,7 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
 /* The session's refusal waits its turn like any other. */
 static void on_refused(void *context, call *c, const grpc_error *error)
 {
-    service *s = ((peer *)context)->service;
+    service *s = context;
     exchange *x = call_data(c);
     if (x->method->streaming)
         refuse(s, x, error);
@@ -322,13 +267,8 @@ static void on_half_close(void *context, call *c)
     (void)context;
     exchange *x = call_data(c);
     x->half_closed = true;
-    if (!x->asked && !x->method->streaming) {
-        grpc_error error;
-        grpc_fail(&error, GRPC_UNIMPLEMENTED, "%s takes one request; none came", x->method->path);
-        finish(x, &error);
-    } else if (x->method->streaming && !x->first) {
+    if (x->method->streaming && !x->first)
         finish_ok(x);
-    }
 }
 
 static void on_cancel(void *context, call *c)
@@ -337,7 +277,7 @@ static void on_cancel(void *context, call *c)
     exchange_free(call_data(c));
 }
 
-const session_handler service_handler = {
+static const session_handler handler = {
     .on_call = on_call,
     .on_message = on_message,
     .on_refused = on_refused,
@@ -355,7 +295,7 @@ void service_complete(service *s, job *j)
     j->done = true;
     if (x->first != j)
         return;
-    peer *p = x->peer;
+    peer *p = call_peer(x->call);
     send_answers(s, x);
     p->wake(p);
 }
@@ -371,75 +311,39 @@ static void answer_models(service *s, exchange *x, const uint8_t *message, size_
         finish_no_memory(x);
 }
 
-static bool send_health(service *s, exchange *x, int status)
-{
-    return encode_health(&s->message, status) &&
-           call_send(x->call, s->message.bytes, s->message.count);
-}
+static const rpc scoring[] = {
+    {"/vql.v1.Scoring/Score", &handler, false, &score},
+    {"/vql.v1.Scoring/ScoreStream", &handler, true, &score_stream},
+};
 
-static int health_status(const service *s)
-{
-    return s->draining ? HEALTH_NOT_SERVING : HEALTH_SERVING;
-}
+static const rpc history[] = {
+    {"/vql.v1.History/Append", &handler, false, &append},
+    {"/vql.v1.History/AppendStream", &handler, true, &append_stream},
+    {"/vql.v1.History/Get", &handler, false, &get},
+    {"/vql.v1.History/Delete", &handler, false, &delete},
+};
 
-static void answer_check(service *s, exchange *x, const uint8_t *message, size_t bytes)
-{
-    char name[HEALTH_SERVICE_BYTES];
-    grpc_error error;
-    if (!decode_health(message, bytes, name, &error)) {
-        finish(x, &error);
-    } else if (!is_service(name)) {
-        grpc_fail(&error, GRPC_NOT_FOUND, "service: no service \"%s\"", name);
-        finish(x, &error);
-    } else if (send_health(s, x, health_status(s))) {
-        finish_ok(x);
-    } else {
-        finish_no_memory(x);
-    }
-}
+static const rpc model_rpcs[] = {
+    {"/vql.v1.Models/List", &handler, false, &list_models},
+};
 
-static void answer_watch(service *s, exchange *x, const uint8_t *message, size_t bytes)
-{
-    char name[HEALTH_SERVICE_BYTES];
-    grpc_error error;
-    if (!decode_health(message, bytes, name, &error)) {
-        finish(x, &error);
-        return;
-    }
-    x->watched_status = is_service(name) ? health_status(s) : HEALTH_SERVICE_UNKNOWN;
-    if (!send_health(s, x, x->watched_status)) {
-        finish_no_memory(x);
-        return;
-    }
-    enlist(x, &s->watchers);
-    if (s->draining)
-        finish_unavailable(x, "the server is draining");
-}
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Takes the first exchange off a list. NULL: it is empty. */
-static exchange *take_first(struct exchange_list *list)
+void service_add(service *s, router *r)
 {
-    exchange *x = LIST_FIRST(list);
-    if (x) {
-        LIST_REMOVE(x, in_list);
-        x->listed = false;
-    }
-    return x;
+    router_add(r, "vql.v1.Scoring", scoring, COUNT(scoring), s);
+    router_add(r, "vql.v1.History", history, COUNT(history), s);
+    router_add(r, "vql.v1.Models", model_rpcs, COUNT(model_rpcs), s);
 }
 
 void service_drain(service *s)
 {
     s->draining = true;
-    for (exchange *x = take_first(&s->watchers); x; x = take_first(&s->watchers)) {
-        peer *p = x->peer;
-        if (x->watched_status == HEALTH_SERVING && !send_health(s, x, HEALTH_NOT_SERVING))
-            finish_no_memory(x);
-        else
-            finish_unavailable(x, "the server is draining");
-        p->wake(p);
-    }
-    for (exchange *x = take_first(&s->streams); x; x = take_first(&s->streams)) {
-        peer *p = x->peer;
+    while (!LIST_EMPTY(&s->streams)) {
+        exchange *x = LIST_FIRST(&s->streams);
+        LIST_REMOVE(x, in_list);
+        x->listed = false;
+        peer *p = call_peer(x->call);
         end_unavailable(x, "the server is draining");
         p->wake(p);
     }

@@ -5,7 +5,7 @@
  *   session: on_message ──> decode, validate ──> job ──> route ──> … a shard, on any thread …
  *   session: call_send  <── encode <── answers in the order of the requests <── service_complete
  *
- * Requests that a shard is not needed for (health, models) are answered at once.
+ * Requests that a shard is not needed for (models) are answered at once.
  */
 #ifndef VQL_SERVER_SERVICE_H
 #define VQL_SERVER_SERVICE_H
@@ -18,7 +18,7 @@
 #include "encode.h"
 #include "job.h"
 #include "registry.h"
-#include "session.h"
+#include "router.h"
 
 typedef struct exchange exchange;
 LIST_HEAD(exchange_list, exchange);
@@ -42,28 +42,19 @@ typedef struct service {
     bool draining;
     job_pool jobs;
     message_buffer message;
-    struct exchange_list watchers; /* calls of Health.Watch */
-    struct exchange_list streams;  /* calls with any number of requests */
+    struct exchange_list streams; /* calls with any number of requests */
 } service;
 
-/*
- * A session's context: whom it belongs to. wake tells the connection that a call was answered
- * outside session_feed, so that the session is to be drained.
- */
-typedef struct peer {
-    service *service;
-    void (*wake)(struct peer *p);
-} peer;
-
-/* The handler for session_new, with a peer as context. */
-extern const session_handler service_handler;
+/* Adds the services of vql.v1 to the router, with s as their context. */
+void service_add(service *s, router *r);
 
 /* An answered job is back. The job is the service's again. */
 void service_complete(service *s, job *j);
 
 /*
- * From now on new requests are refused with UNAVAILABLE and health is NOT_SERVING; Health.Watch
- * calls are told, and end, and streams end once what they have asked is answered.
+ * From now on streams are refused with UNAVAILABLE, and those that are open end once what they have
+ * asked is answered. Unary calls are served as long as clients may still open them, which is up to
+ * the connection's last GOAWAY.
  */
 void service_drain(service *s);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "status_details.h"
 
 /*
  * nghttp2 ends a connection whose peer resets streams faster than this (CVE-2023-44487). A client
@@ -70,12 +71,14 @@ static int callback_result(const session *s)
 /* Answers a request that becomes no call. */
 static void refuse(session *s, int32_t stream_id, const grpc_error *error)
 {
+    char details[STATUS_DETAILS_BYTES];
     const response_status status = {
         .code = error->status,
         .message = error->message,
+        .details = status_details_write(error, details) ? details : NULL,
         .pushback_ms = -1,
     };
-    session_check(s, response_only(s->h2, stream_id, &status));
+    session_check(s, response_only(s->h2, stream_id, &(response_head){0}, &status));
 }
 
 /* A request's header block is complete: makes it a call or refuses it. */
@@ -98,7 +101,7 @@ static void open_call(session *s, int32_t stream_id)
         refuse(s, stream_id, &error);
         return;
     }
-    call *c = call_new(s, stream_id, timeout_ns, s->request.encoding);
+    call *c = call_new(s, stream_id, timeout_ns);
     if (!c) {
         grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "no memory for a call");
         refuse(s, stream_id, &error);
@@ -247,7 +250,9 @@ session *session_new(const session_options *options, const session_handler *hand
     s->handler = *handler;
     s->context = context;
     s->due_ns = UINT64_MAX;
+    s->request.wanted = options->metadata;
     stray_reset_init(&s->stray_reset);
+    lifetime_init(&s->lifetime, &options->lifetime);
     TAILQ_INIT(&s->calls);
     TAILQ_INIT(&s->ready);
     if (start_http2(s) != 0) {
@@ -272,6 +277,7 @@ void session_free(session *s)
 bool session_feed(session *s, uint64_t now_ns, const uint8_t *bytes, size_t count)
 {
     session_tick(s, now_ns);
+    lifetime_heard(&s->lifetime, now_ns);
     byte_run input = {bytes, count};
     while (!s->broken && input.count > 0) {
         const byte_run run = stray_reset_next(&s->stray_reset, &input);
@@ -329,12 +335,41 @@ size_t session_drain(session *s, uint8_t *out, size_t capacity)
 
 uint64_t session_due(const session *s)
 {
-    return s->due_ns;
+    const uint64_t due_ns = lifetime_due(&s->lifetime);
+    return due_ns < s->due_ns ? due_ns : s->due_ns;
+}
+
+/* What the connection's age and its peer's silence ask for. */
+static void tick_lifetime(session *s)
+{
+    while (!s->lost) {
+        switch (lifetime_tick(&s->lifetime, s->now_ns)) {
+        case LIFETIME_NOTHING:
+            return;
+        case LIFETIME_SHUTDOWN:
+            session_shutdown(s);
+            break;
+        case LIFETIME_PING:
+            if (!s->broken)
+                session_check(s, nghttp2_submit_ping(s->h2, NGHTTP2_FLAG_NONE, NULL));
+            break;
+        case LIFETIME_END:
+            s->lost = true;
+            break;
+        }
+    }
+}
+
+bool session_lost(const session *s)
+{
+    return s->lost;
 }
 
 void session_tick(session *s, uint64_t now_ns)
 {
     s->now_ns = now_ns;
+    if (now_ns >= lifetime_due(&s->lifetime))
+        tick_lifetime(s);
     if (now_ns < s->due_ns)
         return;
     s->due_ns = UINT64_MAX;

@@ -7,6 +7,7 @@
 #include "id_map.h"
 #include "limit.h"
 #include "log.h"
+#include "vql_descriptors.h"
 
 enum { NS_PER_US = 1000 };
 
@@ -95,6 +96,8 @@ static void obey(worker *w, worker_command command)
         return;
     w->obeyed = command;
     close_if_open((uv_handle_t *)&w->listener);
+    health_drain(&w->health);
+    reflection_drain(&w->reflection);
     service_drain(&w->service);
     if (command == WORKER_DRAIN) {
         connections_drain(&w->connections);
@@ -177,6 +180,14 @@ static int listen_on(worker *w, int fd)
     return uv_listen((uv_stream_t *)&w->listener, LIMIT_BACKLOG, on_connection);
 }
 
+static void add_services(worker *w)
+{
+    w->reflection.descriptors.bytes = (wire_span){vql_descriptors, sizeof vql_descriptors};
+    service_add(&w->service, &w->router);
+    health_add(&w->health, &w->router);
+    reflection_add(&w->reflection, &w->router);
+}
+
 int worker_init(worker *w, shard *s, int fd)
 {
     int result = uv_loop_init(&w->loop);
@@ -185,7 +196,9 @@ int worker_init(worker *w, shard *s, int fd)
         return result;
     }
     w->connections.loop = &w->loop;
-    w->connections.service = &w->service;
+    add_services(w);
+    w->connections.router = &w->router;
+    w->connections.wall = &w->service.wall_ms;
     w->service.route = route;
     w->service.owner = w;
     w->service.origin = w->index;
@@ -241,6 +254,8 @@ void worker_clear(worker *w)
     (void)uv_loop_close(&w->loop);
     shard_free(w->shard);
     service_clear(&w->service);
+    health_clear(&w->health);
+    reflection_clear(&w->reflection);
     connections_clear(&w->connections);
     mailbox_free(w->requests);
     mailbox_free(w->answers);

@@ -16,7 +16,9 @@
 #include <uv.h>
 
 #include "connection.h"
+#include "health.h"
 #include "mailbox.h"
+#include "reflection.h"
 #include "service.h"
 #include "shard.h"
 
@@ -35,7 +37,10 @@ struct worker {
     uint32_t worker_count;
 
     shard *shard;
+    router router;
     service service;
+    health health;
+    reflection reflection;
     connections connections;
     mailbox *requests;
     mailbox *answers;

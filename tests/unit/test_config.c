@@ -113,6 +113,11 @@ START_TEST(defaults)
     ck_assert_uint_eq(loaded.max_future_ms, 86400000);
     ck_assert_uint_eq(loaded.table_bytes, 1 << 30);
     ck_assert_uint_eq(loaded.drain_ms, 10000);
+    ck_assert_uint_eq(loaded.compress_above, 0);
+    ck_assert_uint_eq(loaded.max_connection_age_ms, 0);
+    ck_assert_uint_eq(loaded.max_connection_age_grace_ms, 0);
+    ck_assert_uint_eq(loaded.keepalive_ms, 0);
+    ck_assert_uint_eq(loaded.keepalive_timeout_ms, 20000);
     config_free(&loaded);
     ck_assert_ptr_null(loaded.model);
 }

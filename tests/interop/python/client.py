@@ -57,8 +57,8 @@ class Requests:
 class Client:
     """A connection of its own: clients do not share one, so they reach different threads."""
 
-    def __init__(self, address=SERVER):
-        options = [("grpc.use_local_subchannel_pool", 1)]
+    def __init__(self, address=SERVER, options=()):
+        options = [("grpc.use_local_subchannel_pool", 1), *options]
         self.channel = grpc.insecure_channel(address, options=options)
         self.scoring = scoring_pb2_grpc.ScoringStub(self.channel)
         self.history = history_pb2_grpc.HistoryStub(self.channel)
