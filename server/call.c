@@ -322,6 +322,17 @@ uint64_t call_deadline(const call *c)
     return c->deadline_ns;
 }
 
+const char *call_authorization(const call *c)
+{
+    const request *r = &c->session->request;
+    return r->authorization_length < sizeof r->authorization ? r->authorization : "Bearer ";
+}
+
+uint64_t call_now(const call *c)
+{
+    return c->session->now_ns;
+}
+
 bool call_send(call *c, const uint8_t *message, size_t bytes)
 {
     assert(!c->over);

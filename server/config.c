@@ -47,7 +47,7 @@ static const option options[] = {
      "Who may connect to the Unix sockets of listen."},
     {"tls-cert", OPTION_FILE, FIELD(tls_cert), NULL, 0, 0, NULL,
      "The server's certificate and those up to its root, in PEM: HOST:PORT is then served over TLS "
-     "alone. Read again when it changes, and on SIGHUP, as are the next three."},
+     "alone. Read again when it changes, and on SIGHUP, as are the next three files."},
     {"tls-key", OPTION_FILE, FIELD(tls_key), NULL, 0, 0, NULL,
      "The certificate's private key, in PEM, not readable by everybody."},
     {"tls-client-ca", OPTION_FILE, FIELD(tls_client_ca), NULL, 0, 0, NULL,

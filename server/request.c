@@ -46,6 +46,9 @@ void request_field(request *r, const uint8_t *name, size_t name_length, const ui
         r->timed = true;
         keep(r->timeout, sizeof r->timeout, value, value_length);
         r->timeout_length = value_length;
+    } else if (equals(name, name_length, "authorization")) {
+        keep(r->authorization, sizeof r->authorization, value, value_length);
+        r->authorization_length = value_length;
     } else if (equals(name, name_length, "grpc-encoding")) {
         keep(r->encoding, sizeof r->encoding, value, value_length);
     }

@@ -12,9 +12,10 @@
 #include "grpc.h"
 
 enum {
-    REQUEST_PATH_BYTES = 256,    /* the longest path of a service of ours has 62 */
-    REQUEST_TIMEOUT_BYTES = 32,  /* a well-formed timeout has 9 */
-    REQUEST_ENCODING_BYTES = 32, /* of an encoding that is only ever named in a refusal */
+    REQUEST_PATH_BYTES = 256,          /* the longest path of a service of ours has 62 */
+    REQUEST_TIMEOUT_BYTES = 32,        /* a well-formed timeout has 9 */
+    REQUEST_AUTHORIZATION_BYTES = 272, /* "Bearer " and a token of 256 */
+    REQUEST_ENCODING_BYTES = 32,       /* of an encoding that is only ever named in a refusal */
 };
 
 /* Values are terminated and cut off at their array's end; the lengths are those received. */
@@ -25,8 +26,10 @@ typedef struct request {
     size_t header_bytes; /* as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113 §6.5.2) */
     size_t path_length;  /* 0: there was none */
     size_t timeout_length;
+    size_t authorization_length;
     char path[REQUEST_PATH_BYTES];
     char timeout[REQUEST_TIMEOUT_BYTES];
+    char authorization[REQUEST_AUTHORIZATION_BYTES];
     char encoding[REQUEST_ENCODING_BYTES]; /* grpc-encoding; empty: none */
 } request;
 

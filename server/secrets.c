@@ -59,19 +59,57 @@ static void reload_credentials(secrets *s, bool all)
         log_error("new certificate refused, the old one stays", log_str("error", error.text));
 }
 
+static bool load_gate(secrets *s)
+{
+    token_error error;
+    if (!s->tokens) {
+        log_warn("no tokens: everybody who can connect may do everything");
+        return true;
+    }
+    if (!s->files.certificate)
+        log_warn("tokens without TLS: whoever can read the network can read them");
+    (void)has_changed(&s->tokens_stamp, s->tokens);
+    s->gate = gate_load(s->tokens, &error);
+    if (!s->gate)
+        log_error("cannot use the tokens", log_str("error", error.text));
+    return s->gate != NULL;
+}
+
+static void reload_gate(secrets *s, bool all)
+{
+    token_error error;
+    if (!s->gate || !(has_changed(&s->tokens_stamp, s->tokens) || all))
+        return;
+    if (gate_reload(s->gate, &error))
+        log_info("tokens reloaded", log_str("tokens", s->tokens),
+                 log_u64("count", gate_count(s->gate)));
+    else
+        log_error("new tokens refused, the old ones stay", log_str("error", error.text));
+}
+
 bool secrets_load(secrets *s, const config *c)
 {
-    *s = (secrets){.files = {c->tls_cert, c->tls_key, c->tls_client_ca}};
-    return load_credentials(s);
+    *s = (secrets){
+        .files = {c->tls_cert, c->tls_key, c->tls_client_ca},
+        .tokens = c->tokens,
+    };
+    if (!load_credentials(s))
+        return false;
+    if (load_gate(s))
+        return true;
+    secrets_free(s);
+    return false;
 }
 
 void secrets_reload(secrets *s, bool all)
 {
     reload_credentials(s, all);
+    reload_gate(s, all);
 }
 
 void secrets_free(secrets *s)
 {
+    gate_free(s->gate);
     credentials_free(s->credentials);
     *s = (secrets){0};
 }

@@ -1,6 +1,6 @@
 /*
  * What the server knows from files that may change while it runs: its certificate and key, whose
- * certificates it takes from clients. They are read at the start, on SIGHUP, and when a file has
+ * certificates it takes from clients, and who may do what. They are read at the start, on SIGHUP, and when a file has
  * changed; what cannot be used is refused with a line in the log, and what was there before stays.
  */
 #ifndef VQL_SERVER_SECRETS_H
@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "credentials.h"
+#include "gate.h"
 
 /* By what a file's change is told; zeros: it was not there. */
 typedef struct file_stamp {
@@ -25,6 +26,9 @@ typedef struct secrets {
     credentials *credentials; /* NULL: no TLS */
     credential_files files;
     file_stamp stamps[SECRETS_CREDENTIAL_FILES]; /* of the last attempt */
+    gate *gate;                                  /* NULL: everything is allowed */
+    const char *tokens;                          /* NULL if gate is */
+    file_stamp tokens_stamp;                     /* of the last attempt */
 } secrets;
 
 /*

@@ -108,6 +108,13 @@ static bool make_worker(server *s, uint32_t index, uint32_t count)
     int fds[LIMIT_LISTENERS];
     configure(w, s, index);
     w->worker_count = count;
+    if (s->secrets->gate) {
+        w->service.gate = gate_view_new(s->secrets->gate);
+        if (!w->service.gate) {
+            log_error("no memory for the tokens");
+            return false;
+        }
+    }
     shard *made = make_shard(s, count);
     if (!made) {
         log_error("no memory for a shard");
@@ -334,6 +341,8 @@ bool server_run(const config *c, const registry *models, secrets *files)
     clear_control(&s);
     close_listeners(&s);
     census_free(s.census);
+    for (uint32_t i = 0; i < count; i++)
+        gate_view_free(s.workers[i].service.gate);
     free(s.workers);
     if (ok)
         log_info("stopped");

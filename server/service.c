@@ -8,7 +8,8 @@
 
 typedef struct method {
     const char *path;
-    bool streaming; /* any number of requests, one answer each */
+    bool streaming;    /* any number of requests, one answer each */
+    token_scope scope; /* that a caller's token must have */
 
     /* Methods that need a shard. */
     bool (*decode)(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
@@ -23,6 +24,7 @@ struct exchange {
     call *call;
     peer *peer;
     const method *method;
+    tenant *tenant;   /* on whose behalf; NULL: nobody counts */
     bool asked;       /* a request has arrived */
     bool half_closed; /* no more will */
     bool broken;      /* a request was refused: those behind it are not looked at */
@@ -48,21 +50,35 @@ static void answer_check(service *s, exchange *x, const uint8_t *message, size_t
 static void answer_watch(service *s, exchange *x, const uint8_t *message, size_t bytes);
 
 static const method methods[] = {
-    {.path = "/vql.v1.Scoring/Score", .decode = decode_score, .encode = encode_score},
-    {.path = "/vql.v1.Scoring/ScoreStream",
-     .streaming = true,
+    {.path = "/vql.v1.Scoring/Score",
+     .scope = TOKEN_SCOPE_SCORE,
      .decode = decode_score,
      .encode = encode_score},
-    {.path = "/vql.v1.History/Append", .decode = decode_append, .encode = encode_append},
-    {.path = "/vql.v1.History/AppendStream",
+    {.path = "/vql.v1.Scoring/ScoreStream",
      .streaming = true,
+     .scope = TOKEN_SCOPE_SCORE,
+     .decode = decode_score,
+     .encode = encode_score},
+    {.path = "/vql.v1.History/Append",
+     .scope = TOKEN_SCOPE_APPEND,
      .decode = decode_append,
      .encode = encode_append},
-    {.path = "/vql.v1.History/Get", .decode = decode_get, .encode = encode_get},
-    {.path = "/vql.v1.History/Delete", .decode = decode_delete, .encode = encode_delete},
-    {.path = "/vql.v1.Models/List", .answer = answer_models},
-    {.path = "/grpc.health.v1.Health/Check", .answer = answer_check},
-    {.path = "/grpc.health.v1.Health/Watch", .answer = answer_watch},
+    {.path = "/vql.v1.History/AppendStream",
+     .streaming = true,
+     .scope = TOKEN_SCOPE_APPEND,
+     .decode = decode_append,
+     .encode = encode_append},
+    {.path = "/vql.v1.History/Get",
+     .scope = TOKEN_SCOPE_APPEND,
+     .decode = decode_get,
+     .encode = encode_get},
+    {.path = "/vql.v1.History/Delete",
+     .scope = TOKEN_SCOPE_APPEND,
+     .decode = decode_delete,
+     .encode = encode_delete},
+    {.path = "/vql.v1.Models/List", .scope = TOKEN_SCOPE_ANY, .answer = answer_models},
+    {.path = "/grpc.health.v1.Health/Check", .scope = TOKEN_SCOPE_NONE, .answer = answer_check},
+    {.path = "/grpc.health.v1.Health/Watch", .scope = TOKEN_SCOPE_NONE, .answer = answer_watch},
 };
 
 enum { METHODS = sizeof methods / sizeof *methods };
@@ -104,6 +120,8 @@ static void exchange_free(exchange *x)
     }
     if (x->listed)
         LIST_REMOVE(x, in_list);
+    if (x->tenant)
+        tenant_end(x->tenant);
     free(x);
 }
 
@@ -140,22 +158,44 @@ static void enlist(exchange *x, struct exchange_list *list)
     x->listed = true;
 }
 
+/* Whether the caller may call the method, and on whose behalf it then does. */
+static grpc_status admit(const service *s, const call *c, const method *m, tenant **on_behalf,
+                         grpc_error *error)
+{
+    *on_behalf = NULL;
+    if (!s->gate || m->scope == TOKEN_SCOPE_NONE)
+        return GRPC_OK;
+    tenant *found;
+    if (gate_check(s->gate, m->scope, call_authorization(c), &found, error) != GRPC_OK ||
+        tenant_begin(found, error) != GRPC_OK)
+        return error->status;
+    *on_behalf = found;
+    return GRPC_OK;
+}
+
 static void on_call(void *context, call *c, const char *path)
 {
     peer *p = context;
     const method *m = find_method(path);
+    grpc_error error;
     if (!m) {
-        grpc_error error;
         grpc_fail(&error, GRPC_UNIMPLEMENTED, "no method %.200s", path);
         call_finish(c, error.status, error.message, -1);
         return;
     }
+    tenant *on_behalf;
+    if (admit(p->service, c, m, &on_behalf, &error) != GRPC_OK) {
+        call_finish(c, error.status, error.message, error.pushback_ms);
+        return;
+    }
     exchange *x = calloc(1, sizeof *x);
     if (!x) {
+        if (on_behalf)
+            tenant_end(on_behalf);
         call_finish(c, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory", -1);
         return;
     }
-    *x = (exchange){.call = c, .peer = p, .method = m, .last = &x->first};
+    *x = (exchange){.call = c, .peer = p, .method = m, .tenant = on_behalf, .last = &x->first};
     call_set_data(c, x);
     if (p->service->draining && m->decode)
         finish_unavailable(x, "the server is draining");
@@ -285,8 +325,8 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
 {
     service *s = ((peer *)context)->service;
     exchange *x = call_data(c);
+    grpc_error error;
     if (x->asked && !x->method->streaming) {
-        grpc_error error;
         grpc_fail(&error, GRPC_UNIMPLEMENTED, "%s takes one request; a second one came",
                   x->method->path);
         finish(x, &error);
@@ -294,10 +334,16 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
     }
     x->asked = true;
     if (s->draining && x->method->streaming) {
-        grpc_error error;
         grpc_fail(&error, GRPC_UNAVAILABLE, "the server is draining");
         error.pushback_ms = LIMIT_PUSHBACK_MS;
         refuse(s, x, &error);
+        return;
+    }
+    if (x->tenant && tenant_request(x->tenant, call_now(c), &error) != GRPC_OK) {
+        if (x->method->streaming)
+            refuse(s, x, &error);
+        else
+            finish(x, &error);
         return;
     }
     if (x->method->answer)

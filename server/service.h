@@ -16,6 +16,7 @@
 
 #include "decode.h"
 #include "encode.h"
+#include "gate.h"
 #include "job.h"
 #include "registry.h"
 #include "session.h"
@@ -27,6 +28,7 @@ typedef struct service {
     /* Set by the owner, and constant. */
     const registry *models;
     request_limits limits;
+    gate_view *gate; /* NULL: everything is allowed to everybody */
     uint32_t origin; /* job.origin of the jobs made here */
     /*
      * Sends a job to its shard; the job comes back by service_complete, from the owner and not from

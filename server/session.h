@@ -123,6 +123,15 @@ void *call_data(const call *c);
 uint64_t call_deadline(const call *c);
 
 /*
+ * What the request says in its authorization field, terminated; "": nothing. Of one that is
+ * longer than any good one only its scheme. Only during on_call.
+ */
+const char *call_authorization(const call *c);
+
+/* The latest time that the call's session was given. */
+uint64_t call_now(const call *c);
+
+/*
  * Queues one answer message; the bytes are copied. False when there is no memory: nothing was
  * queued, and the handler should finish the call.
  */
