@@ -31,7 +31,7 @@ static bool refuse(const complaint *c, const char *file, const char *why)
 /* The same in OpenSSL's words. */
 static bool refuse_by_openssl(const complaint *c, const char *file)
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
     return refuse(c, file, reason != NULL ? reason : "cannot be used");
 }
 

@@ -40,7 +40,7 @@ __attribute__((format(printf, 2, 3))) static bool fail(credentials_error *error,
 /* fail with OpenSSL's own reason behind the words. */
 static bool fail_with_reason(credentials_error *error, const char *option, const char *file)
 {
-    const unsigned long code = ERR_peek_last_error();
+    const unsigned long code = ERR_peek_error();
     const char *reason = ERR_reason_error_string(code);
     ERR_clear_error();
     return fail(error, "%s: %.300s: %s", option, file, reason ? reason : "cannot be used");

@@ -1,7 +1,8 @@
 /*
  * What the server knows from files that may change while it runs: its certificate and key, whose
- * certificates it takes from clients, and who may do what. They are read at the start, on SIGHUP, and when a file has
- * changed; what cannot be used is refused with a line in the log, and what was there before stays.
+ * certificates it takes from clients, and who may do what. They are read at the start, on SIGHUP,
+ * and when a file has changed; what cannot be used is refused with a line in the log, and what was
+ * there before stays.
  */
 #ifndef VQL_SERVER_SECRETS_H
 #define VQL_SERVER_SECRETS_H

@@ -7,7 +7,8 @@
  *   socket <─ ciphertext ─ tls_drain: what TLS itself has to say, the handshake and alerts
  *
  * OpenSSL does the work, on memory that the caller lends it for the length of a call. Once the
- * handshake is done, nothing allocates.
+ * handshake is done nothing here allocates; OpenSSL 3.0 takes up to three blocks of 40 bytes a
+ * record, and gives them back.
  */
 #ifndef VQL_SERVER_TLS_H
 #define VQL_SERVER_TLS_H

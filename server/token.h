@@ -1,15 +1,15 @@
 /*
  * The file of --tokens: who may do what, and how much.
  *
- *   # name   tenant  scopes         SHA-256 of the token, in hexadecimal digits
- *   web-1    shop    score          9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
- *   loader   shop    append,score   60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+ *   # name   tenant  scopes         SHA-256 of the token, in 64 hexadecimal digits
+ *   web-1    shop    score          9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c…
+ *   loader   shop    append,score   60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f…
  *   quota    shop    rate=1000 burst=2000 in-flight=64
  *
  * Words are separated by blanks. Names have letters, digits, '.', '_' and '-'; two tokens may not
- * have the same name or hash. A quota is of a tenant that has a token; a rate without a burst allows a
- * second's requests at once. A token is any text of at most TOKEN_MAX_BYTES that a header field may
- * have; the file has only its hash.
+ * have the same name or hash. A quota is of a tenant that has a token; a rate without a burst
+ * allows a second's requests at once. A token is any text of at most TOKEN_MAX_BYTES that a header
+ * field may have; the file has only its hash.
  */
 #ifndef VQL_SERVER_TOKEN_H
 #define VQL_SERVER_TOKEN_H

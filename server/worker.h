@@ -69,8 +69,9 @@ uint32_t worker_of_user(uint64_t user_id, uint32_t worker_count);
 
 /*
  * Makes a worker around a shard, which becomes the worker's, and starts to listen on the first
- * fd_count of fds, bound sockets, at most LIMIT_LISTENERS. index, workers, worker_count and the constants of service (but route, owner and origin)
- * and connections (but loop and service) are set. Returns 0, or a libuv error with the shard still
+ * fd_count of fds, bound sockets, at most LIMIT_LISTENERS. index, workers, worker_count and
+ * the constants of service (but route, owner and origin) and connections (but loop and service) are
+ * set. Returns 0, or a libuv error with the shard still
  * the caller's; the sockets are the worker's either way.
  */
 int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count);

@@ -111,7 +111,8 @@ void vqlc_channel_defaults(vqlc_channel_options *options);
 /*
  * Makes a channel to `server` ("HOST:PORT", "[IPV6]:PORT") and begins to connect. options may be
  * NULL: the defaults. Returns 0, UV_EINVAL when server is not of that form or the token not 1 to
- * VQLC_MAX_TOKEN_BYTES visible ASCII characters, UV_ENOMEM, or another error of libuv; *channel is set only with 0. The loop does not end while the channel is open.
+ * VQLC_MAX_TOKEN_BYTES visible ASCII characters, UV_ENOMEM, or another error of libuv;
+ * *channel is set only with 0. The loop does not end while the channel is open.
  */
 int vqlc_channel_open(uv_loop_t *loop, const char *server, const vqlc_channel_options *options,
                       vqlc_channel **channel);
