@@ -6,6 +6,7 @@ The clients know the server by the .proto files and the environment alone:
     INTEROP_SERVER   HOST:PORT of a running vqld
     INTEROP_GOLDEN   golden requests of its model (tests/golden)
     INTEROP_VQLD     the program, and INTEROP_MODEL, INTEROP_THREADS: to start another like it
+    INTEROP_VQLCTL   the command line's program
     INTEROP_PROTO    the folder of the .proto files
 """
 
@@ -34,6 +35,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("client", choices=("python", "node", "cpp"))
     parser.add_argument("--vqld", required=True, help="the server's program")
+    parser.add_argument("--vqlctl", help="the command line's program")
     parser.add_argument("--node", default="node", help="Node.js' program")
     parser.add_argument("--stubs", help="the folder of the generated Python modules")
     parser.add_argument("--program", help="the C++ client")
@@ -75,6 +77,7 @@ def run_case(arguments, model, threads):
             "INTEROP_SERVER": server.address,
             "INTEROP_GOLDEN": str(golden),
             "INTEROP_VQLD": str(arguments.vqld),
+            "INTEROP_VQLCTL": str(arguments.vqlctl or ""),
             "INTEROP_MODEL": str(MODELS[model]),
             "INTEROP_THREADS": str(threads),
             "INTEROP_PROTO": str(ROOT / "proto"),
