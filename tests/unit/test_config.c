@@ -129,7 +129,8 @@ START_TEST(command_line)
     ck_assert_uint_eq(loaded.max_message_bytes, 1024);
     config_free(&loaded);
 
-    assert_loaded("", "--model m --check=false --threads 3 --table-bytes 0 --threads 4 --listen h:1");
+    assert_loaded("",
+                  "--model m --check=false --threads 3 --table-bytes 0 --threads 4 --listen h:1");
     ck_assert(!loaded.check);
     ck_assert_str_eq(loaded.listen, "h:1");
     ck_assert_uint_eq(loaded.threads, 4);
