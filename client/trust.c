@@ -56,10 +56,10 @@ static bool use_ca(SSL_CTX *context, const char *file, const complaint *c)
 /* Asked for when a key is encrypted: nobody is there to type a password. */
 static int no_password(char *buffer, int capacity, int writing, void *context)
 {
-    (void)buffer;
-    (void)capacity;
     (void)writing;
     (void)context;
+    if (capacity > 0)
+        *buffer = '\0';
     return -1;
 }
 
@@ -94,7 +94,8 @@ static bool configure(SSL_CTX *context, const complaint *c)
 
 vqlc_tls *vqlc_tls_new(const vqlc_tls_options *options, char *error, size_t error_bytes)
 {
-    const complaint c = {error, error_bytes};
+    complaint c = {.bytes = error_bytes};
+    c.text = error;
     vqlc_tls *tls = calloc(1, sizeof *tls);
     if (tls != NULL)
         tls->context = SSL_CTX_new(TLS_client_method());

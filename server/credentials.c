@@ -101,9 +101,9 @@ static bool use_certificate(SSL_CTX *context, const char *file, credentials_erro
 /* Asked for when a key is encrypted: nobody is there to type a password. */
 static int refuse_password(char *buffer, int capacity, int writing, void *was_asked)
 {
-    (void)buffer;
-    (void)capacity;
     (void)writing;
+    if (capacity > 0)
+        *buffer = '\0';
     *(bool *)was_asked = true;
     return -1;
 }

@@ -100,7 +100,7 @@ static bool bind_tenants(gate *g, token_table *t)
 static edition *make_edition(gate *g, token_error *error)
 {
     char *bytes;
-    size_t count;
+    size_t count = 0;
     token_error problem;
     if (!read_file(g->path, &bytes, &count, error))
         return NULL;

@@ -7,7 +7,7 @@
 
 #include "check_main.h"
 
-enum { NS_PER_S = 1000000000, NS_PER_MS = 1000000, THREADS = 4, ROUNDS = 50000 };
+enum { NS_PER_S = 1000000000, NS_PER_MS = 1000000, THREADS = 4, ROUNDS = 50000, INTERVALS = 10000 };
 
 static tenant *t;
 static grpc_error error;
@@ -67,12 +67,12 @@ START_TEST(rate_is_exact)
         tenant *other = tenant_new("other");
         const uint64_t start = UINT64_C(77) * NS_PER_S;
         tenant_set_quota(other, &(tenant_quota){.rate = rates[r], .burst = 1});
-        const uint64_t seconds = rates[r] < 1000 ? 1000 : 1;
+        const double wanted = INTERVALS;
+        const uint64_t end = start + (uint64_t)(wanted / rates[r] * NS_PER_S);
         const uint64_t step = NS_PER_S / rates[r] / 7;
         uint64_t allowed = 0;
-        for (uint64_t now = start; now < start + seconds * NS_PER_S; now += step)
+        for (uint64_t now = start; now < end; now += step)
             allowed += tenant_request(other, now, &error) == GRPC_OK;
-        const double wanted = (double)rates[r] * (double)seconds;
         /* Requests come at multiples of a seventh of the interval, rounded down. */
         ck_assert_double_le((double)allowed, wanted * 1.001 + 1);
         ck_assert_double_ge((double)allowed, wanted * 0.87);

@@ -378,7 +378,8 @@ class ListenerTest(SecurityTest):
         with socket.create_connection((host, int(port))) as late:
             self.assertEqual(late.recv(9), b"")
         server.wait_for_log("limit=max-connections-per-address")
-        from_elsewhere = socket.create_connection((host, int(port)), source_address=("127.0.0.2", 0))
+        from_elsewhere = socket.create_connection((host, int(port)),
+                                                  source_address=("127.0.0.2", 0))
         self.assertTrue(from_elsewhere.recv(9))
         for peer in (*peers, from_elsewhere):
             peer.close()
