@@ -15,7 +15,7 @@
 /* A server's headers in one block, as RFC 9113 §6.5.2 counts them. */
 #define MAX_HEADER_LIST_BYTES (16 << 10)
 
-#define MAX_REQUEST_HEADERS 9
+#define MAX_REQUEST_HEADERS 10
 
 #define USER_AGENT "vqlclient/" VQLC_VERSION
 
@@ -254,7 +254,7 @@ void http2_submit(rpc *r, uint64_t now_ns)
     char user[24];
     nghttp2_nv headers[MAX_REQUEST_HEADERS] = {
         header(":method", "POST", NGHTTP2_NV_FLAG_NONE),
-        header(":scheme", "http", NGHTTP2_NV_FLAG_NONE),
+        header(":scheme", e->options.encrypted ? "https" : "http", NGHTTP2_NV_FLAG_NONE),
         header(":path", request->path, NGHTTP2_NV_FLAG_NONE),
         header(":authority", e->options.authority, NGHTTP2_NV_FLAG_NONE),
         header("te", "trailers", NGHTTP2_NV_FLAG_NONE),
@@ -267,6 +267,10 @@ void http2_submit(rpc *r, uint64_t now_ns)
         protocol_timeout_format(request->deadline_ns - now_ns, timeout);
         headers[count++] = header("grpc-timeout", timeout, NGHTTP2_NV_FLAG_NO_INDEX);
     }
+    /* A secret is kept out of it, too (RFC 7541 §7.1.3). */
+    if (e->options.authorization != NULL)
+        headers[count++] =
+            header("authorization", e->options.authorization, NGHTTP2_NV_FLAG_NO_INDEX);
     if (request->has_user) {
         (void)snprintf(user, sizeof user, "%" PRIu64, request->user_id);
         headers[count++] = header("x-vql-user", user, NGHTTP2_NV_FLAG_NO_INDEX);

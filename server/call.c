@@ -416,6 +416,11 @@ uint64_t call_deadline(const call *c)
     return c->deadline_ns;
 }
 
+uint64_t call_now(const call *c)
+{
+    return c->session->now_ns;
+}
+
 void call_set_rpc(call *c, const rpc *method, void *context)
 {
     assert(!c->rpc && !c->asked);

@@ -23,22 +23,30 @@ typedef enum config_durability { CONFIG_DURABILITY_MEMORY } config_durability;
 
 /* Every value lies in the range that the table gives it. Strings are the configuration's own. */
 typedef struct config {
-    char *config_file; /* NULL: none */
-    char *model;       /* the model file; never NULL */
-    char *listen;      /* HOST:PORT: address_parse succeeds */
-    char *port_file;   /* written with HOST:PORT once serving; NULL: none */
-    bool check;        /* verify the model, then exit */
+    char *config_file;   /* NULL: none */
+    char *model;         /* the model file; never NULL */
+    char *listen;        /* address_list_parse succeeds with LIMIT_LISTENERS */
+    char *port_file;     /* written with the addresses once serving, each a line; NULL: none */
+    char *tls_cert;      /* NULL: no TLS */
+    char *tls_key;       /* NULL if tls_cert is, and only then */
+    char *tls_client_ca; /* NULL: clients need no certificates; needs tls_cert */
+    char *tokens;        /* NULL: everything is allowed to everybody */
+    bool check;          /* verify the model, then exit */
 
     uint32_t store;      /* a config_store */
     uint32_t durability; /* a config_durability */
     uint32_t log_level;  /* a log_level */
 
-    uint32_t threads;           /* event loops; 0: as many as there are cores */
-    uint32_t max_connections;   /* of one thread */
-    uint32_t max_streams;       /* calls at a time on one connection */
-    uint32_t max_candidates;    /* of one request */
-    uint32_t max_events;        /* of one request */
-    uint64_t max_message_bytes; /* of one request; fits uint32_t */
+    uint32_t threads;                     /* event loops; 0: as many as there are cores */
+    uint32_t max_connections;             /* of one thread */
+    uint32_t max_connections_per_address; /* of all threads; 0: any number */
+    uint32_t max_handshakes;              /* of TLS, under way on one thread */
+    uint64_t handshake_ms;                /* how long one may take */
+    uint32_t unix_mode;                   /* of Unix sockets */
+    uint32_t max_streams;                 /* calls at a time on one connection */
+    uint32_t max_candidates;              /* of one request */
+    uint32_t max_events;                  /* of one request */
+    uint64_t max_message_bytes;           /* of one request; fits uint32_t */
     uint64_t max_future_ms; /* how far an event may lie ahead of the server's clock; fits int64_t */
     uint64_t memory;        /* bytes of users' caches; 0: no limit; fits size_t */
     uint32_t kernel;        /* config_kernel names it */

@@ -53,6 +53,9 @@ enum {
     /* The least that --memory may come to for one thread: below it nothing useful stays. */
     LIMIT_LEAST_MEMORY = 1048576,
 
+    /* Addresses of --listen. */
+    LIMIT_LISTENERS = 8,
+
     /* Connections that wait to be accepted. */
     LIMIT_BACKLOG = 511,
 

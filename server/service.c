@@ -8,7 +8,8 @@
 
 /* What happens to the calls of an rpc, whose data it is. */
 typedef struct method {
-    bool streaming; /* any number of requests, one answer each */
+    bool streaming;    /* any number of requests, one answer each */
+    token_scope scope; /* that a caller's token must have */
 
     /* Methods that need a shard. */
     bool (*decode)(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
@@ -23,6 +24,7 @@ struct exchange {
     call *call;
     service *service;
     const method *method;
+    tenant *tenant;   /* on whose behalf; NULL: nobody counts */
     bool half_closed; /* no more will */
     bool broken;      /* a request was refused: those behind it are not looked at */
 
@@ -39,15 +41,20 @@ struct exchange {
 
 static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes);
 
-static const method score = {.decode = decode_score, .encode = encode_score};
+static const method score = {
+    .scope = TOKEN_SCOPE_SCORE, .decode = decode_score, .encode = encode_score};
 static const method score_stream = {
-    .streaming = true, .decode = decode_score, .encode = encode_score};
-static const method append = {.decode = decode_append, .encode = encode_append};
-static const method append_stream = {
-    .streaming = true, .decode = decode_append, .encode = encode_append};
-static const method get = {.decode = decode_get, .encode = encode_get};
-static const method delete = {.decode = decode_delete, .encode = encode_delete};
-static const method list_models = {.answer = answer_models};
+    .streaming = true, .scope = TOKEN_SCOPE_SCORE, .decode = decode_score, .encode = encode_score};
+static const method append = {
+    .scope = TOKEN_SCOPE_APPEND, .decode = decode_append, .encode = encode_append};
+static const method append_stream = {.streaming = true,
+                                     .scope = TOKEN_SCOPE_APPEND,
+                                     .decode = decode_append,
+                                     .encode = encode_append};
+static const method get = {.scope = TOKEN_SCOPE_APPEND, .decode = decode_get, .encode = encode_get};
+static const method delete = {
+    .scope = TOKEN_SCOPE_APPEND, .decode = decode_delete, .encode = encode_delete};
+static const method list_models = {.scope = TOKEN_SCOPE_ANY, .answer = answer_models};
 
 /*
  * Ends the exchange: what is still under way is waited for by nobody, and comes back to the pool by
@@ -66,6 +73,8 @@ static void exchange_free(exchange *x)
     }
     if (x->listed)
         LIST_REMOVE(x, in_list);
+    if (x->tenant)
+        tenant_end(x->tenant);
     free(x);
 }
 
@@ -96,17 +105,45 @@ static void finish_no_memory(exchange *x)
     finish(x, &error);
 }
 
+static const char authorization[] = "authorization";
+
+const char *const service_metadata[] = {authorization, NULL};
+
+/* Whether the caller may call the method, and on whose behalf it then does. */
+static grpc_status admit(const service *s, const call *c, const method *m, tenant **on_behalf,
+                         grpc_error *error)
+{
+    *on_behalf = NULL;
+    if (!s->gate || m->scope == TOKEN_SCOPE_NONE)
+        return GRPC_OK;
+    const char *credentials = call_metadata(c, authorization);
+    tenant *found;
+    if (gate_check(s->gate, m->scope, credentials ? credentials : "", &found, error) != GRPC_OK ||
+        tenant_begin(found, error) != GRPC_OK)
+        return error->status;
+    *on_behalf = found;
+    return GRPC_OK;
+}
+
 static void on_call(void *context, call *c, const char *path)
 {
     (void)path;
     service *s = context;
     const method *m = call_rpc(c)->data;
+    grpc_error error;
+    tenant *on_behalf;
+    if (admit(s, c, m, &on_behalf, &error) != GRPC_OK) {
+        call_fail(c, &error);
+        return;
+    }
     exchange *x = calloc(1, sizeof *x);
     if (!x) {
+        if (on_behalf)
+            tenant_end(on_behalf);
         call_finish(c, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory", -1);
         return;
     }
-    *x = (exchange){.call = c, .service = s, .method = m, .last = &x->first};
+    *x = (exchange){.call = c, .service = s, .method = m, .tenant = on_behalf, .last = &x->first};
     call_set_data(c, x);
     if (s->draining && m->streaming) {
         finish_unavailable(x, "the server is draining");
@@ -238,11 +275,18 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
 {
     service *s = context;
     exchange *x = call_data(c);
+    grpc_error error;
     if (s->draining && x->method->streaming) {
-        grpc_error error;
         grpc_fail(&error, GRPC_UNAVAILABLE, "the server is draining");
         error.pushback_ms = LIMIT_PUSHBACK_MS;
         refuse(s, x, &error);
+        return;
+    }
+    if (x->tenant && tenant_request(x->tenant, call_now(c), &error) != GRPC_OK) {
+        if (x->method->streaming)
+            refuse(s, x, &error);
+        else
+            finish(x, &error);
         return;
     }
     if (x->method->answer)

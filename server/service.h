@@ -16,6 +16,7 @@
 
 #include "decode.h"
 #include "encode.h"
+#include "gate.h"
 #include "job.h"
 #include "registry.h"
 #include "router.h"
@@ -27,6 +28,7 @@ typedef struct service {
     /* Set by the owner, and constant. */
     const registry *models;
     request_limits limits;
+    gate_view *gate; /* NULL: everything is allowed to everybody */
     uint32_t origin; /* job.origin of the jobs made here */
     /*
      * Sends a job to its shard; the job comes back by service_complete, from the owner and not from
@@ -44,6 +46,9 @@ typedef struct service {
     message_buffer message;
     struct exchange_list streams; /* calls with any number of requests */
 } service;
+
+/* The header fields that calls are told, for session_options. */
+extern const char *const service_metadata[];
 
 /* Adds the services of vql.v1 to the router, with s as their context. */
 void service_add(service *s, router *r);

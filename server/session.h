@@ -188,6 +188,9 @@ void call_compress_above(call *c, uint32_t bytes);
 /* The call's deadline on the clock of `now`; UINT64_MAX: none. */
 uint64_t call_deadline(const call *c);
 
+/* The latest time that the call's session was given. */
+uint64_t call_now(const call *c);
+
 /*
  * Queues one answer message; the bytes are copied. False when there is no memory: nothing was
  * queued, and the handler should finish the call.

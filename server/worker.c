@@ -95,7 +95,8 @@ static void obey(worker *w, worker_command command)
     if (command <= w->obeyed)
         return;
     w->obeyed = command;
-    close_if_open((uv_handle_t *)&w->listener);
+    for (uint32_t i = 0; i < w->listener_count; i++)
+        close_if_open(&w->listeners[i].handle);
     health_drain(&w->health);
     reflection_drain(&w->reflection);
     service_drain(&w->service);
@@ -162,22 +163,40 @@ static int init_handles(worker *w)
     (void)uv_prepare_init(&w->loop, &w->turn_start);
     (void)uv_check_init(&w->loop, &w->turn_end);
     (void)uv_idle_init(&w->loop, &w->busy);
-    (void)uv_tcp_init(&w->loop, &w->listener);
     w->turn_start.data = w;
     w->turn_end.data = w;
-    w->listener.data = w;
     (void)uv_prepare_start(&w->turn_start, on_turn_start);
     return uv_check_start(&w->turn_end, on_turn_end);
 }
 
 static int listen_on(worker *w, int fd)
 {
-    const int result = uv_tcp_open(&w->listener, fd);
+    worker_listener *l = &w->listeners[w->listener_count++];
+    int result;
+    if (uv_guess_handle(fd) == UV_TCP) {
+        (void)uv_tcp_init(&w->loop, &l->tcp);
+        result = uv_tcp_open(&l->tcp, fd);
+    } else {
+        (void)uv_pipe_init(&w->loop, &l->pipe, 0);
+        result = uv_pipe_open(&l->pipe, fd);
+    }
+    l->handle.data = w;
     if (result != 0) {
         (void)close(fd);
         return result;
     }
-    return uv_listen((uv_stream_t *)&w->listener, LIMIT_BACKLOG, on_connection);
+    return uv_listen(&l->stream, LIMIT_BACKLOG, on_connection);
+}
+
+static int listen_on_all(worker *w, const int *fds, uint32_t count)
+{
+    int result = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (result == 0)
+            result = listen_on(w, fds[i]);
+        else
+            (void)close(fds[i]);
+    return result;
 }
 
 static void add_services(worker *w)
@@ -188,11 +207,12 @@ static void add_services(worker *w)
     reflection_add(&w->reflection, &w->router);
 }
 
-int worker_init(worker *w, shard *s, int fd)
+int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count)
 {
     int result = uv_loop_init(&w->loop);
     if (result != 0) {
-        (void)close(fd);
+        for (uint32_t i = 0; i < fd_count; i++)
+            (void)close(fds[i]);
         return result;
     }
     w->connections.loop = &w->loop;
@@ -206,7 +226,7 @@ int worker_init(worker *w, shard *s, int fd)
     w->answers = mailbox_new(LIMIT_JOBS);
     w->to_wake = calloc(w->worker_count, sizeof *w->to_wake);
     (void)init_handles(w);
-    result = listen_on(w, fd);
+    result = listen_on_all(w, fds, fd_count);
     if (!w->requests || !w->answers || !w->to_wake || !connections_init(&w->connections))
         result = UV_ENOMEM;
     if (result != 0) {

@@ -17,6 +17,7 @@
 
 #include "connection.h"
 #include "health.h"
+#include "limit.h"
 #include "mailbox.h"
 #include "reflection.h"
 #include "service.h"
@@ -30,6 +31,14 @@ typedef enum worker_command {
 } worker_command;
 
 typedef struct worker worker;
+
+/* A socket that is listened on. */
+typedef union worker_listener {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+} worker_listener;
 
 struct worker {
     uint32_t index;
@@ -48,7 +57,8 @@ struct worker {
 
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_tcp_t listener;
+    worker_listener listeners[LIMIT_LISTENERS];
+    uint32_t listener_count;
     uv_async_t wakeup;
     uv_prepare_t turn_start;
     uv_check_t turn_end;
@@ -63,12 +73,13 @@ struct worker {
 uint32_t worker_of_user(uint64_t user_id, uint32_t worker_count);
 
 /*
- * Makes a worker around a shard, which becomes the worker's, and starts to listen on fd, a bound
- * socket. index, workers, worker_count and the constants of service (but route, owner and origin)
- * and connections (but loop and service) are set. Returns 0, or a libuv error with the shard still
- * the caller's; fd is the worker's either way.
+ * Makes a worker around a shard, which becomes the worker's, and starts to listen on the first
+ * fd_count of fds, bound sockets, at most LIMIT_LISTENERS. index, workers, worker_count and
+ * the constants of service (but route, owner and origin) and connections (but loop and service) are
+ * set. Returns 0, or a libuv error with the shard still
+ * the caller's; the sockets are the worker's either way.
  */
-int worker_init(worker *w, shard *s, int fd);
+int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count);
 
 /* Starts the thread. Returns 0 or a libuv error. */
 int worker_start(worker *w);

@@ -20,13 +20,13 @@ STOP_S = 60
 class Vqld:
     """Starts vqld and waits until it serves; a context manager that leaves no process behind."""
 
-    def __init__(self, program, model, threads, *options):
+    def __init__(self, program, model, threads, *options, listen=("127.0.0.1:0",)):
         self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
         folder = pathlib.Path(self._folder.name)
         self._log = folder / "log"
         port_file = folder / "address"
         command = [
-            program, "--model", model, "--listen", "127.0.0.1:0", "--port-file", port_file,
+            program, "--model", model, "--listen", ",".join(listen), "--port-file", port_file,
             "--threads", threads, "--store", "memory", "--log-level", "info",
             "--max-candidates", MAX_CANDIDATES, "--max-events", MAX_EVENTS,
             "--max-message-bytes", MAX_MESSAGE_BYTES, "--max-future-ms", MAX_FUTURE_MS,
@@ -38,7 +38,8 @@ class Vqld:
                 [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT)
         try:
-            self.address = self._wait_for_address(port_file)
+            self.addresses = self._wait_for_address(port_file).split()
+            self.address = self.addresses[0]
         except BaseException:
             self.__exit__()
             raise
@@ -56,6 +57,23 @@ class Vqld:
     def terminate(self):
         """Asks the server to stop, without waiting for it."""
         self._process.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        """Ends the server without its doing."""
+        self._process.kill()
+        self._process.wait()
+
+    def hang_up(self):
+        """Asks the server to read its certificates and tokens again."""
+        self._process.send_signal(signal.SIGHUP)
+
+    def wait_for_log(self, text, count=1):
+        """Waits until the log has the text so many times."""
+        deadline = time.monotonic() + START_S
+        while self.log().count(text) < count:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{text} is not in the log:\n{self.log()}")
+            time.sleep(0.02)
 
     def wait(self):
         """Waits until the server has stopped; its exit code."""
