@@ -247,17 +247,23 @@ void vql_codec_load(vql_cache_format format, size_t group_width, const uint8_t *
     numbers[group_width] = (float)scale * vql_codec_short_normaliser(slice + end - VQL_N_BYTES);
 }
 
-void vql_codec_axpy(vql_cache_format format, size_t group_width, const uint8_t *slice, float factor,
-                    vql_codec_part part, const vql_kernels *kernels, float *sums)
+void vql_codec_combine(vql_cache_format format, size_t group_width, uint32_t kernels,
+                       const uint8_t *row, const float *factors, vql_codec_part part, float *sums)
 {
+    const vql_kernels *loops = vql_kernels_active();
+    const size_t slice_bytes = vql_codec_slice_bytes(format, group_width);
     if (format == VQL_CACHE_INT8) {
-        kernels->axpy_int8(part.count, factor * step_of(slice[group_width]), slice + part.first,
-                           sums);
+        float steps[VQL_MAX_KERNELS];
+        for (uint32_t r = 0; r < kernels; r++)
+            steps[r] = factors[r] * step_of(row[r * slice_bytes + group_width]);
+        loops->combine_int8(part.count, kernels, steps, row + part.first, slice_bytes, sums);
         return;
     }
-    float numbers[VQL_MAX_WIDTH + 1];
-    vql_codec_load(format, group_width, slice, 1.0, numbers);
-    kernels->axpy(part.count, factor, numbers + part.first, sums);
+    for (uint32_t r = 0; r < kernels; r++) {
+        float numbers[VQL_MAX_WIDTH + 1];
+        vql_codec_load(format, group_width, row + r * slice_bytes, 1.0, numbers);
+        loops->axpy(part.count, factors[r], numbers + part.first, sums);
+    }
 }
 
 void vql_codec_add(vql_cache_format format, size_t group_width, uint8_t *slice,

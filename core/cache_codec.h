@@ -70,9 +70,12 @@ typedef struct vql_codec_part {
     size_t first, count;
 } vql_codec_part;
 
-/* sums[j] += factor · S[first + j] for j < count. */
-void vql_codec_axpy(vql_cache_format format, size_t group_width, const uint8_t *slice, float factor,
-                    vql_codec_part part, const vql_kernels *kernels, float *sums);
+/*
+ * sums[j] += Σ_r factors[r] · S_r[first + j] for j < count, where S_r are `kernels` slices one
+ * after the other: a row.
+ */
+void vql_codec_combine(vql_cache_format format, size_t group_width, uint32_t kernels,
+                       const uint8_t *row, const float *factors, vql_codec_part part, float *sums);
 
 /*
  * slice[j] += addend[j], D_g + 1 of them, and a slice whose n is then below FLT_MIN is cleared.

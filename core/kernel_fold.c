@@ -235,9 +235,8 @@ static void add_row(vql_kernel_fold *fold, const vql_row_layout *layout, uint32_
         fold->normalisers[head][code] += normaliser;
         float *values = fold->values[head] + (size_t)code * fold->columns;
         const vql_codec_part part = {i * shape->head_width, shape->head_width};
-        for (uint32_t r = 0; r < layout->kernels; r++)
-            vql_codec_axpy(layout->format, layout->width, row + r * layout->slice_bytes,
-                           coefficients[r], part, fold->kernels, values);
+        vql_codec_combine(layout->format, layout->width, layout->kernels, row, coefficients, part,
+                          values);
     }
 }
 

@@ -82,8 +82,9 @@ typedef struct vql_kernels {
     void (*spread)(const vql_spread *to, size_t count, const vql_addend *addends,
                    const float *weights);
 
-    /* sum[j] += a · x[j] for j < count, of signed bytes. */
-    void (*axpy_int8)(size_t count, float a, const uint8_t *x, float *sum);
+    /* sum[j] += Σ_{r < terms} a[r] · x[r · stride + j] for j < count, of signed bytes. */
+    void (*combine_int8)(size_t count, size_t terms, const float *a, const uint8_t *x,
+                         size_t stride, float *sum);
 
     /* x[j] = e^{x[j]} for j < count, x[j] <= 88; what is below FLT_MIN may become 0. */
     void (*exponential)(size_t count, float *x);

@@ -24,9 +24,10 @@ void vql_avx512_spread(const vql_spread *to, size_t count, const vql_addend *add
     vql_portable_spread(to, count, addends, weights);
 }
 
-void vql_avx512_axpy_int8(size_t count, float a, const uint8_t *x, float *sum)
+void vql_avx512_combine_int8(size_t count, size_t terms, const float *a, const uint8_t *x,
+                             size_t stride, float *sum)
 {
-    vql_portable_axpy_int8(count, a, x, sum);
+    vql_portable_combine_int8(count, terms, a, x, stride, sum);
 }
 
 /* e^x as kernels_portable.h has it. */
@@ -199,7 +200,7 @@ const vql_kernels vql_kernels_avx512 = {
     .name = "avx512",
     .axpy = vql_avx512_axpy,
     .spread = vql_avx512_spread,
-    .axpy_int8 = vql_avx512_axpy_int8,
+    .combine_int8 = vql_avx512_combine_int8,
     .exponential = vql_avx512_exponential,
     .attend = vql_avx512_attend,
     .attend_int16 = attend_int16,

@@ -11,7 +11,8 @@
 void vql_avx512_axpy(size_t count, float a, const float *x, float *sum);
 void vql_avx512_spread(const vql_spread *to, size_t count, const vql_addend *addends,
                        const float *weights);
-void vql_avx512_axpy_int8(size_t count, float a, const uint8_t *x, float *sum);
+void vql_avx512_combine_int8(size_t count, size_t terms, const float *a, const uint8_t *x,
+                             size_t stride, float *sum);
 void vql_avx512_exponential(size_t count, float *x);
 void vql_avx512_attend(size_t count, const float *const *rows, const vql_fold_tile *fold,
                        const vql_ahead *ahead, float *o, size_t stride);

@@ -29,9 +29,10 @@ static void spread(const vql_spread *to, size_t count, const vql_addend *addends
     vql_portable_spread(to, count, addends, weights);
 }
 
-static void axpy_int8(size_t count, float a, const uint8_t *x, float *sum)
+static void combine_int8(size_t count, size_t terms, const float *a, const uint8_t *x,
+                         size_t stride, float *sum)
 {
-    vql_portable_axpy_int8(count, a, x, sum);
+    vql_portable_combine_int8(count, terms, a, x, stride, sum);
 }
 
 /* e^x as kernels_portable.h has it. */
@@ -235,7 +236,7 @@ const vql_kernels vql_kernels_neon = {
     .name = "neon",
     .axpy = axpy,
     .spread = spread,
-    .axpy_int8 = axpy_int8,
+    .combine_int8 = combine_int8,
     .exponential = exponential,
     .attend = attend,
     .attend_int16 = attend_int16,

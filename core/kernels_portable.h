@@ -158,20 +158,24 @@ VQL_ALWAYS_INLINE void vql_portable_pack_int16(size_t count, const float *restri
         }
 }
 
-/* The kernel `axpy_int8`, likewise. */
-VQL_ALWAYS_INLINE void vql_portable_axpy_int8(size_t count, float a, const uint8_t *x, float *sum)
+/* The kernel `combine_int8`, likewise. */
+VQL_ALWAYS_INLINE void vql_portable_combine_int8(size_t count, size_t terms, const float *a,
+                                                 const uint8_t *x, size_t stride, float *sum)
 {
     size_t j = 0;
     for (; j + VQL_LANES <= count; j += VQL_LANES) {
-        vql_byte_lanes bytes;
         vql_lanes total;
-        __builtin_memcpy(&bytes, x + j, sizeof bytes);
         __builtin_memcpy(&total, sum + j, sizeof total);
-        total += a * __builtin_convertvector(bytes, vql_lanes);
+        for (size_t r = 0; r < terms; r++) {
+            vql_byte_lanes bytes;
+            __builtin_memcpy(&bytes, x + r * stride + j, sizeof bytes);
+            total += a[r] * __builtin_convertvector(bytes, vql_lanes);
+        }
         __builtin_memcpy(sum + j, &total, sizeof total);
     }
     for (; j < count; j++)
-        sum[j] += a * (float)(int8_t)x[j];
+        for (size_t r = 0; r < terms; r++)
+            sum[j] += a[r] * (float)(int8_t)x[r * stride + j];
 }
 
 void vql_portable_rectify(size_t count, float *x);

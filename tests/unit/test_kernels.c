@@ -209,10 +209,11 @@ static void check_bytes(const vql_kernels *level, size_t count, const operands *
     const uint8_t *bytes = (const uint8_t *)x->narrow_rows + 1;
     for (size_t j = 0; j < MOST + GUARD; j++)
         found[j] = wanted[j] = UNTOUCHED;
-    vql_kernels_scalar.axpy_int8(count, 0.37f, bytes, wanted);
-    level->axpy_int8(count, 0.37f, bytes, found);
+    const float factors[] = {0.37f, -2.0f, 1e-3f};
+    vql_kernels_scalar.combine_int8(count, 3, factors, bytes, 2 * MOST, wanted);
+    level->combine_int8(count, 3, factors, bytes, 2 * MOST, found);
     for (size_t j = 0; j < MOST + GUARD; j++)
-        expect_sum("axpy_int8", level, count, (double)found[j], (double)wanted[j], 1e3);
+        expect_sum("combine_int8", level, count, (double)found[j], (double)wanted[j], 1e3);
     ck_assert(found[count] == UNTOUCHED);
 }
 
