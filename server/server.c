@@ -23,6 +23,7 @@ typedef struct server {
     const config *config;
     const registry *models;
     worker *workers; /* [count] */
+    post *posts;     /* [count]: theirs */
     uint32_t count;  /* that were made */
     uint32_t started;
 
@@ -113,11 +114,15 @@ static void format_address(const struct addrinfo *info, char text[ADDRESS_TEXT_B
                    brackets ? "]" : "", port);
 }
 
-static void configure(worker *w, const server *s, uint32_t index)
+static void configure(worker *w, const server *s, uint32_t index, uint32_t count)
 {
     const config *c = s->config;
     w->index = index;
     w->workers = s->workers;
+    w->post = &s->posts[index];
+    w->post->index = index;
+    w->post->all = s->posts;
+    w->post->count = count;
     w->service.models = s->models;
     w->service.limits = (request_limits){
         .max_candidates = c->max_candidates,
@@ -155,8 +160,7 @@ static shard *make_shard(const server *s, uint32_t count)
 static bool make_worker(server *s, uint32_t index, uint32_t count, struct addrinfo *info)
 {
     worker *w = &s->workers[index];
-    configure(w, s, index);
-    w->worker_count = count;
+    configure(w, s, index, count);
     const int fd = bind_socket(info, true);
     if (fd < 0 || !keep_port(fd, info)) {
         log_error("cannot listen", log_str("listen", s->config->listen),
@@ -300,7 +304,7 @@ static void stop_workers(server *s)
     for (uint32_t i = 0; i < s->started; i++)
         worker_join(&s->workers[i]);
     for (uint32_t i = 0; i < s->count; i++)
-        worker_reclaim_jobs(&s->workers[i]);
+        post_reclaim(&s->posts[i]);
     for (uint32_t i = 0; i < s->count; i++)
         worker_clear(&s->workers[i]);
 }
@@ -315,9 +319,11 @@ bool server_run(const config *c, const registry *models)
         return false;
     }
     s.workers = calloc(count, sizeof *s.workers);
-    if (!s.workers || !init_control(&s)) {
+    s.posts = calloc(count, sizeof *s.posts);
+    if (!s.workers || !s.posts || !init_control(&s)) {
         log_error("no memory for the server");
         free(s.workers);
+        free(s.posts);
         return false;
     }
     (void)signal(SIGPIPE, SIG_IGN);
@@ -327,6 +333,7 @@ bool server_run(const config *c, const registry *models)
     stop_workers(&s);
     clear_control(&s);
     free(s.workers);
+    free(s.posts);
     if (ok)
         log_info("stopped");
     return ok;
