@@ -8,7 +8,7 @@
 #include "oracle.h"
 #include "world.h"
 
-enum { MEMORY_SLOTS = 1 << 16, MOST_VISITS = 40000 };
+enum { MEMORY_SLOTS = 1 << 15, MOST_VISITS = 10000 };
 
 /* A history that grows and shrinks at its end, with the hash of each of its prefixes. */
 typedef struct line {
