@@ -304,7 +304,7 @@ void call_receive(call *c, const uint8_t *bytes, size_t count)
 void call_receive_end(call *c)
 {
     c->ended = true;
-    settle(c, true);
+    pump(c, true); /* whole messages may wait for the session to come by */
 }
 
 void call_set_data(call *c, void *data)
