@@ -1,0 +1,59 @@
+#include "backend.h"
+
+#include <assert.h>
+
+#include "model_writer.h"
+
+const request_limits backend_limits = {
+    .max_candidates = BACKEND_MAX_CANDIDATES,
+    .max_events = BACKEND_MAX_EVENTS,
+    .max_future_ms = BACKEND_MAX_FUTURE_MS,
+};
+
+const registry *backend_models(void)
+{
+    static registry models;
+    if (!models.model) {
+        const model_spec spec = model_spec_default(1);
+        model_writer *writer = model_writer_new(&spec);
+        models.model = model_writer_parse(writer);
+        model_writer_free(writer);
+        const vql_code code =
+            vql_catalog_create(models.model, &(vql_catalog_options){0}, &models.catalog, NULL);
+        assert(code == VQL_OK);
+    }
+    return &models;
+}
+
+void backend_start(backend *b)
+{
+    *b = (backend){
+        .service = {.models = backend_models(),
+                    .limits = backend_limits,
+                    .wall_ms = BACKEND_WALL_MS},
+        .post = {.all = &b->post, .count = 1, .service = &b->service},
+    };
+    const bool ready = post_init(&b->post);
+    assert(ready);
+    b->post.shard = shard_new(backend_models(), store_memory_open(), &(shard_options){0});
+    assert(b->post.shard);
+}
+
+static uint64_t no_clock(void)
+{
+    return 0;
+}
+
+void backend_run(backend *b)
+{
+    post_work(&b->post, no_clock, 1);
+    post_receive(&b->post);
+}
+
+void backend_stop(backend *b)
+{
+    post_reclaim(&b->post);
+    assert(b->service.jobs.taken == 0);
+    post_clear(&b->post);
+    service_clear(&b->service);
+}
