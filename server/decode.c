@@ -1,5 +1,6 @@
 #include "decode.h"
 
+#include <pb_common.h>
 #include <pb_decode.h>
 #include <string.h>
 
@@ -102,6 +103,38 @@ static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **argu
            pb_read(stream, NULL, stream->bytes_left);
 }
 
+/* Whether a field may come with a wire type: numbers that a callback reads, packed or one by one. */
+static bool fits(const pb_field_iter_t *field, pb_wire_type_t wire)
+{
+    if (PB_ATYPE(field->type) != PB_ATYPE_CALLBACK || wire == PB_WT_STRING)
+        return true;
+    return wire == PB_WT_VARINT && PB_LTYPE(field->type) <= PB_LTYPE_LAST_PACKABLE;
+}
+
+/*
+ * nanopb hands a field's bytes to its callback whatever their wire type is. This looks at the wire
+ * types first; what else is wrong with the message is left to the decoding.
+ */
+static bool check_wire_types(pb_istream_t stream, const pb_msgdesc_t *type, const void *message,
+                             const char *name, grpc_error *error)
+{
+    pb_wire_type_t wire;
+    uint32_t tag;
+    bool end;
+    while (pb_decode_tag(&stream, &wire, &tag, &end)) {
+        pb_field_iter_t field;
+        if (pb_field_iter_begin_const(&field, type, message) && pb_field_iter_find(&field, tag) &&
+            !fits(&field, wire)) {
+            grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: field %u has the wire type %d", name, tag,
+                      (int)wire);
+            return false;
+        }
+        if (!pb_skip_field(&stream, wire))
+            break;
+    }
+    return true;
+}
+
 /*
  * Decodes a message. On failure the error says what a callback said, or else that the message is
  * malformed.
@@ -110,6 +143,8 @@ static bool decode(const uint8_t *message, size_t bytes, const pb_msgdesc_t *typ
                    const char *name, grpc_error *error)
 {
     pb_istream_t stream = pb_istream_from_buffer(message, bytes);
+    if (!check_wire_types(stream, type, out, name, error))
+        return false;
     if (pb_decode(&stream, type, out))
         return true;
     if (error->status == GRPC_OK)
