@@ -103,7 +103,7 @@ static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **argu
            pb_read(stream, NULL, stream->bytes_left);
 }
 
-/* Whether a field may come with a wire type: numbers that a callback reads, packed or one by one. */
+/* Whether a field may come with a wire type; numbers that a callback reads may be packed or not. */
 static bool fits(const pb_field_iter_t *field, pb_wire_type_t wire)
 {
     if (PB_ATYPE(field->type) != PB_ATYPE_CALLBACK || wire == PB_WT_STRING)
