@@ -126,13 +126,13 @@ static void check_request(unsigned which, const uint8_t *bytes, size_t count)
 
 static void check_health(const uint8_t *bytes, size_t count)
 {
-    char service[HEALTH_SERVICE_BYTES];
+    char name[HEALTH_SERVICE_BYTES];
     grpc_error error;
-    const bool decoded = decode_health(bytes, count, service, &error);
+    const bool decoded = decode_health(bytes, count, name, &error);
     Grpc__Health__V1__HealthCheckRequest *m =
         grpc__health__v1__health_check_request__unpack(NULL, count, bytes);
     if (is_plain_wire(bytes, count, 0, 0)) {
-        assert(decoded ? m && strncmp(service, m->service, strlen(service)) == 0
+        assert(decoded ? m && strncmp(name, m->service, strlen(name)) == 0
                        : !m || is_stricter(&error));
     }
     if (m)

@@ -37,9 +37,10 @@ HEADERS = [
 ]
 
 CONFIGS = [
-    "model = /tmp/model.safetensors\nlisten = 127.0.0.1:7070\nthreads = 2\n; a comment\n",
+    "model = /srv/model.safetensors\nlisten = 127.0.0.1:7070\nthreads = 2\n; a comment\n",
     "model=m\nlisten=[::1]:0\nmax-message-bytes = 4MiB\nmemory = 1 GiB\nlog-level = debug\n",
-    "model = m\nmax-events = 0\n", "[section]\nmodel = m\n", "modell = m\n", "model = m\nmodel = n\n",
+    "model = m\nmax-events = 0\n", "[section]\nmodel = m\n", "modell = m\n",
+    "model = m\nmodel = n\n",
     "model = m\ncheck = yes\nkernel = avx2\ncache-format = int8\ndrain-ms = 10000000000000\n",
 ]
 

@@ -410,12 +410,6 @@ bool caller_turn(caller *c)
     return true;
 }
 
-uint64_t caller_due(const caller *c)
-{
-    const uint64_t due = engine_due(c->engine);
-    return !c->wire && c->retry_ns < due ? c->retry_ns : due;
-}
-
 void caller_suffer(caller *c)
 {
     if (!c->wire)

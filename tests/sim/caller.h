@@ -26,9 +26,6 @@ caller *caller_new(host *h, const ledger *book, uint32_t number);
 /* Reads, writes, connects, looks at the clock: whatever is due. False: nothing is. */
 bool caller_turn(caller *c);
 
-/* When it next has something to do by the clock; UINT64_MAX: never. */
-uint64_t caller_due(const caller *c);
-
 /* Begins a call, goes on with a stream, or cancels something. */
 void caller_act(caller *c);
 

@@ -256,16 +256,6 @@ bool host_turn(host *h)
     return false;
 }
 
-uint64_t host_due(const host *h)
-{
-    uint64_t due = UINT64_MAX;
-    for (uint32_t i = 0; i < h->count; i++)
-        for (const connection *c = h->workers[i].connections; c; c = c->next)
-            if (session_due(c->session) < due)
-                due = session_due(c->session);
-    return due;
-}
-
 void host_drain(host *h)
 {
     h->draining = true;

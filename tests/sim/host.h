@@ -24,9 +24,6 @@ bool host_connect(host *h, wire *w);
 /* One of the workers that have something to do has a turn. False: none has. */
 bool host_turn(host *h);
 
-/* Moves connections that wait for the clock: returns when the next deadline is; UINT64_MAX: none. */
-uint64_t host_due(const host *h);
-
 /* The server is told to stop: it finishes what it has. */
 void host_drain(host *h);
 

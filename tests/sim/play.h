@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Plays so many steps of a seed and returns the hash of its trace. What is wrong ends the program. */
+/* Plays a seed, acts of so many steps, and returns its trace's hash. A failure ends the program. */
 uint64_t play(uint64_t seed, uint32_t steps, bool verbose);
 
 #endif
