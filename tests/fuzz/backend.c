@@ -27,14 +27,14 @@ const registry *backend_models(void)
 
 void backend_start(backend *b)
 {
-    *b = (backend){
-        .service = {.models = backend_models(),
-                    .limits = backend_limits,
-                    .wall_ms = BACKEND_WALL_MS},
-        .post = {.all = &b->post, .count = 1, .service = &b->service},
-    };
-    const bool ready = post_init(&b->post);
-    assert(ready);
+    if (!b->post.all) {
+        b->service = (service){
+            .models = backend_models(), .limits = backend_limits, .wall_ms = BACKEND_WALL_MS};
+        b->post = (post){.all = &b->post, .count = 1, .service = &b->service};
+        const bool ready = post_init(&b->post);
+        assert(ready);
+    }
+    b->service.draining = false;
     b->post.shard = shard_new(backend_models(), store_memory_open(), &(shard_options){0});
     assert(b->post.shard);
 }
@@ -54,6 +54,7 @@ void backend_stop(backend *b)
 {
     post_reclaim(&b->post);
     assert(b->service.jobs.taken == 0);
-    post_clear(&b->post);
+    shard_free(b->post.shard);
+    b->post.shard = NULL;
     service_clear(&b->service);
 }

@@ -16,6 +16,7 @@ enum {
     BACKEND_MAX_FUTURE_MS = 86400000,
 };
 
+/* Zeros at first. Its mailboxes, which are many times the rest, are made once. */
 typedef struct backend {
     service service;
     post post;
@@ -24,6 +25,7 @@ typedef struct backend {
 const registry *backend_models(void);
 extern const request_limits backend_limits;
 
+/* Starts a server with nobody in it. */
 void backend_start(backend *b);
 
 /* The shard works until it has nothing to do. */

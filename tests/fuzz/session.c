@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     if (count == 0)
         return 0;
-    backend b;
+    static backend b;
     backend_start(&b);
     peer p = {.service = &b.service, .wake = on_wake};
     session *s = session_new(&options, &service_handler, &p);

@@ -23,7 +23,7 @@ class Vqld:
     def __init__(self, program, model, threads):
         self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
         folder = pathlib.Path(self._folder.name)
-        self._log = folder / "log"
+        self.log_file = folder / "log"
         port_file = folder / "address"
         command = [
             program, "--model", model, "--listen", "127.0.0.1:0", "--port-file", port_file,
@@ -33,10 +33,11 @@ class Vqld:
             "--drain-ms", DRAIN_MS,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("VQL_")}
-        with open(self._log, "wb") as log:
+        with open(self.log_file, "wb") as log:
             self._process = subprocess.Popen(
                 [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT)
+        self.pid = self._process.pid
         try:
             self.address = self._wait_for_address(port_file)
         except BaseException:
@@ -62,7 +63,7 @@ class Vqld:
         return self._process.wait(STOP_S)
 
     def log(self):
-        return self._log.read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
 
     def __enter__(self):
         return self
