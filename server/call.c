@@ -296,7 +296,7 @@ void call_receive(call *c, const uint8_t *bytes, size_t count)
         pump(c, true);
     } else {
         grpc_error error;
-        grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "no memory for a message");
+        grpc_fail(&error, GRPC_UNAVAILABLE, "no memory for a message");
         fail(c, &error);
     }
 }

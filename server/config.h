@@ -43,9 +43,11 @@ typedef struct config {
     uint64_t memory;        /* bytes of users' caches; 0: no limit; fits size_t */
     uint32_t kernel;        /* config_kernel names it */
     uint32_t cache_format;  /* a vql_cache_format */
-    uint32_t scoring_format; /* a config_scoring */
-    uint64_t table_bytes;    /* the most that the catalog's table may take; fits size_t */
-    uint64_t drain_ms;       /* how long a stop waits for open calls */
+    uint32_t scoring_format;   /* a config_scoring */
+    uint64_t table_bytes;      /* the most that the catalog's table may take; fits size_t */
+    uint32_t shed_target_ms;   /* see server/shedder.h */
+    uint32_t shed_interval_ms; /* at least shed_target_ms */
+    uint64_t drain_ms;         /* how long a stop waits for open calls */
 } config;
 
 typedef enum config_outcome {

@@ -51,6 +51,9 @@ typedef struct job {
     bool done;
     atomic_bool cancelled;
     uint64_t deadline_ns; /* on the clock of `now`; UINT64_MAX: none */
+    uint64_t arrived_ns;  /* on the same clock: since when it waits */
+    uint64_t due_ns;      /* job_queue: what it is ordered by, and by order among equals */
+    uint64_t order;
 
     /* The request. */
     operation operation;

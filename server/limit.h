@@ -25,14 +25,39 @@ enum {
      */
     LIMIT_STREAM_JOBS = 32,
 
+    /*
+     * Requests that may wait in one shard, from all threads together. A full one answers
+     * UNAVAILABLE.
+     */
+    LIMIT_SHARD_JOBS = 8192,
+
+    /*
+     * A request without a deadline, or with one further off, waits its turn as if it had one this
+     * many milliseconds after it came, so that nothing waits forever behind what is more urgent.
+     */
+    LIMIT_HORIZON_MS = 1000,
+
+    /* Candidates and events of a request that is long: it takes turns with those that are not. */
+    LIMIT_SHORT_CANDIDATES = 1024,
+
+    /*
+     * How many times longer than a short request one that is long may wait, and one whose user's
+     * cache has to be made first: they take that much longer themselves.
+     */
+    LIMIT_LONG_PATIENCE = 4,
+    LIMIT_REBUILD_PATIENCE = 16,
+
+    /* Milliseconds after which a shard looks through its queues for what is not waited for. */
+    LIMIT_SWEEP_MS = 10,
+
     /* Candidates scored between two looks at the deadline: well under a millisecond. */
     LIMIT_SCORE_CHUNK = 128,
 
     /* How long a thread scores before it looks at its sockets again, in microseconds. */
     LIMIT_TURN_US = 1000,
 
-    /* Events read from the store at a time when a cache is rebuilt. */
-    LIMIT_REBUILD_CHUNK = 1024,
+    /* Events that go into a cache at a time when it is rebuilt: well under a millisecond. */
+    LIMIT_REBUILD_CHUNK = 256,
 
     /*
      * Events in one answer of History.Get: with at most 44 bytes each they stay below a 4 MiB
@@ -40,8 +65,12 @@ enum {
      */
     LIMIT_GET_EVENTS = 50000,
 
-    /* What an overloaded server asks a client to wait before it tries again, in milliseconds. */
+    /*
+     * What a server that is hardly overloaded asks a client to wait before it tries again, in
+     * milliseconds, and how many times that at most.
+     */
     LIMIT_PUSHBACK_MS = 100,
+    LIMIT_PUSHBACK_GROWTH = 32,
 
     /* Bytes read from or written to a socket at a time. */
     LIMIT_READ_BYTES = 65536,

@@ -145,6 +145,8 @@ static shard *make_shard(const server *s, uint32_t count)
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
+        .shed_target_ms = s->config->shed_target_ms,
+        .shed_interval_ms = s->config->shed_interval_ms,
     };
     shard *made = shard_new(s->models, st, &options);
     if (!made)

@@ -123,15 +123,13 @@ static void finish_unavailable(exchange *x, const char *why)
 {
     grpc_error error;
     grpc_fail(&error, GRPC_UNAVAILABLE, "%s", why);
-    error.pushback_ms = LIMIT_PUSHBACK_MS;
+    error.pushback_ms = pushback_ms(&x->peer->service->pushback);
     finish(x, &error);
 }
 
 static void finish_no_memory(exchange *x)
 {
-    grpc_error error;
-    grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
-    finish(x, &error);
+    finish_unavailable(x, "the server is out of memory");
 }
 
 static void enlist(exchange *x, struct exchange_list *list)
@@ -152,7 +150,7 @@ static void on_call(void *context, call *c, const char *path)
     }
     exchange *x = calloc(1, sizeof *x);
     if (!x) {
-        call_finish(c, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory", -1);
+        call_finish(c, GRPC_UNAVAILABLE, "the server is out of memory", LIMIT_PUSHBACK_MS);
         return;
     }
     *x = (exchange){.call = c, .peer = p, .method = m, .last = &x->first};
@@ -213,6 +211,7 @@ static void end_unavailable(exchange *x, const char *why)
 static job *add_job(service *s, exchange *x)
 {
     job *j = job_take(&s->jobs);
+    pushback_note(&s->pushback, !j);
     if (!j) {
         x->broken = true;
         call_hold(x->call);
@@ -222,6 +221,7 @@ static job *add_job(service *s, exchange *x)
     j->exchange = x;
     j->origin = s->origin;
     j->deadline_ns = call_deadline(x->call);
+    j->arrived_ns = s->now_ns;
     *x->last = j;
     x->last = &j->next_in_exchange;
     x->jobs++;
@@ -258,16 +258,11 @@ static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, si
         return false;
     const size_t tasks = vql_model_shape(s->models->model)->tasks;
     if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks)) {
-        grpc_fail(&j->error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
-        return false;
-    }
-    if (!s->route(s->owner, j)) {
-        grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %d requests wait",
-                  LIMIT_MAILBOX);
+        grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is out of memory");
         j->error.pushback_ms = LIMIT_PUSHBACK_MS;
         return false;
     }
-    return true;
+    return s->route(s->owner, j);
 }
 
 static void start_job(service *s, exchange *x, const uint8_t *message, size_t bytes)
@@ -296,7 +291,7 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
     if (s->draining && x->method->streaming) {
         grpc_error error;
         grpc_fail(&error, GRPC_UNAVAILABLE, "the server is draining");
-        error.pushback_ms = LIMIT_PUSHBACK_MS;
+        error.pushback_ms = pushback_ms(&s->pushback);
         refuse(s, x, &error);
         return;
     }
@@ -358,6 +353,13 @@ void service_complete(service *s, job *j)
     peer *p = x->peer;
     send_answers(s, x);
     p->wake(p);
+}
+
+void service_overloaded(service *s, job *j, unsigned waiting)
+{
+    pushback_note(&s->pushback, true);
+    grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %u requests wait", waiting);
+    j->error.pushback_ms = pushback_ms(&s->pushback);
 }
 
 static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes)

@@ -17,6 +17,7 @@
 #include "decode.h"
 #include "encode.h"
 #include "job.h"
+#include "pushback.h"
 #include "registry.h"
 #include "session.h"
 
@@ -30,17 +31,19 @@ typedef struct service {
     uint32_t origin; /* job.origin of the jobs made here */
     /*
      * Sends a job to its shard; the job comes back by service_complete, from the owner and not from
-     * within. False: the shard's mailbox is full, and the job was not taken.
+     * within. False: the job was not taken, as its error says.
      */
     bool (*route)(void *owner, job *j);
     void *owner;
 
     /* The owner's clock, brought up to date before it feeds a session. */
     int64_t wall_ms; /* since the Unix epoch */
+    uint64_t now_ns; /* on the sessions' clock */
 
     /* The service's own; zeros at first. */
     bool draining;
     job_pool jobs;
+    pushback pushback; /* for those that are refused here */
     message_buffer message;
     struct exchange_list watchers; /* calls of Health.Watch */
     struct exchange_list streams;  /* calls with any number of requests */
@@ -60,6 +63,9 @@ extern const session_handler service_handler;
 
 /* An answered job is back. The job is the service's again. */
 void service_complete(service *s, job *j);
+
+/* Fills in the error of a job that finds `waiting` others where it should wait. */
+void service_overloaded(service *s, job *j, unsigned waiting);
 
 /*
  * From now on new requests are refused with UNAVAILABLE and health is NOT_SERVING; Health.Watch

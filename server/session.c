@@ -100,7 +100,7 @@ static void open_call(session *s, int32_t stream_id)
     }
     call *c = call_new(s, stream_id, timeout_ns, s->request.encoding);
     if (!c) {
-        grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "no memory for a call");
+        grpc_fail(&error, GRPC_UNAVAILABLE, "no memory for a call");
         refuse(s, stream_id, &error);
         return;
     }

@@ -24,12 +24,12 @@ static bool route(void *owner, job *j)
 {
     worker *w = owner;
     const uint32_t home = worker_of_user(j->user_id, w->worker_count);
-    if (home == w->index) {
-        shard_submit(w->shard, j);
-        return true;
-    }
-    if (!mailbox_put(w->workers[home].requests, j))
+    if (home == w->index)
+        return shard_submit(w->shard, j, w->service.now_ns);
+    if (!mailbox_put(w->workers[home].requests, j)) {
+        service_overloaded(&w->service, j, LIMIT_MAILBOX);
         return false;
+    }
     wake_later(w, home);
     return true;
 }
@@ -50,7 +50,8 @@ static void return_job(worker *w, job *j)
 static void read_mailboxes(worker *w)
 {
     for (job *j = mailbox_take(w->requests); j; j = mailbox_take(w->requests))
-        shard_submit(w->shard, j);
+        if (!shard_submit(w->shard, j, w->service.now_ns))
+            return_job(w, j);
     for (job *j = mailbox_take(w->answers); j; j = mailbox_take(w->answers))
         service_complete(&w->service, j);
 }
@@ -132,6 +133,7 @@ static void on_turn_end(uv_check_t *check)
 {
     worker *w = check->data;
     w->service.wall_ms = w->connections.wall_ms();
+    w->service.now_ns = uv_hrtime();
     read_mailboxes(w);
     run_shard(w);
     finish_turn(w);
