@@ -121,6 +121,10 @@ static void on_timer(uv_timer_t *timer)
     connection *c = timer->data;
     c->timer_due = UINT64_MAX;
     session_tick(c->session, uv_hrtime());
+    if (session_lost(c->session)) {
+        close_connection(c);
+        return;
+    }
     mark_dirty(c);
 }
 

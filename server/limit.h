@@ -72,6 +72,15 @@ enum {
     LIMIT_PUSHBACK_MS = 100,
     LIMIT_PUSHBACK_GROWTH = 32,
 
+    /*
+     * What a connection may waste of a thread's time at once, in milliseconds; server/budget.h
+     * says what costs. Some 3,000 cancelled calls, and 1,600 a second for ever.
+     */
+    LIMIT_BUDGET_MS = 100,
+
+    /* Bytes a second below which a message that is on its way is given up, after --body-ms. */
+    LIMIT_BODY_RATE = 512,
+
     /* Bytes read from or written to a socket at a time. */
     LIMIT_READ_BYTES = 65536,
     LIMIT_WRITE_BYTES = 262144,
@@ -100,10 +109,21 @@ enum {
     LIMIT_UNSENT_BYTES = 262144,
 
     /*
-     * Arrays that a finished request keeps for the next one, in elements; larger ones are given
-     * back.
+     * What the requests that are done keep of their arrays for the next ones, of one thread: some
+     * thousands of short requests, or a few of the longest.
      */
-    LIMIT_KEPT_ELEMENTS = 16384,
+    LIMIT_KEPT_BYTES = 4194304,
+
+    /*
+     * A connection may have as many requests under way as this part of those that its thread still
+     * has room for: one connection alone gets a fifth of LIMIT_JOBS, and however many there are,
+     * some room is left for the next (A. K. Choudhury, E. L. Hahne: "Dynamic queue length
+     * thresholds for shared-memory packet switches", IEEE/ACM ToN 6(2), 1998).
+     */
+    LIMIT_SHARE = 4,
+
+    /* Connections that wait for room which are looked at when a request is done. */
+    LIMIT_ADMISSIONS = 8,
 
     /* The size of a model file that is read. */
     LIMIT_MODEL_GIB = 64,

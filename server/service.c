@@ -36,6 +36,11 @@ struct exchange {
 
     int watched_status; /* Health.Watch: the last one sent */
 
+    bool reserved;          /* counts in peer->jobs for the request that is to come */
+    bool waiting;           /* in the peer's waiting: held until there is room */
+    uint64_t waiting_since; /* now_ns; 0: it did not wait */
+    TAILQ_ENTRY(exchange) in_waiting;
+
     bool listed; /* in the service's watchers or streams */
     LIST_ENTRY(exchange) in_list;
 };
@@ -87,6 +92,74 @@ static bool is_service(const char *name)
     return false;
 }
 
+/* Whether a connection has its share of the requests that may be under way. */
+static bool has_share(const peer *p)
+{
+    const uint32_t taken = p->service->jobs.taken;
+    const uint32_t share = taken < LIMIT_JOBS ? (LIMIT_JOBS - taken) / LIMIT_SHARE : 0;
+    return p->jobs > 0 && p->jobs >= share;
+}
+
+/* Holds the exchange's call until there is room. */
+static void wait_for_room(exchange *x)
+{
+    peer *p = x->peer;
+    service *s = p->service;
+    if (x->waiting)
+        return;
+    call_hold(x->call);
+    x->waiting = true;
+    x->waiting_since = s->now_ns;
+    if (p->waiting_count++ == 0) {
+        TAILQ_INIT(&p->waiting);
+        if (s->waiting_count++ == 0)
+            TAILQ_INIT(&s->waiting);
+        TAILQ_INSERT_TAIL(&s->waiting, p, in_waiting);
+    }
+    TAILQ_INSERT_TAIL(&p->waiting, x, in_waiting);
+}
+
+/* A call's place for its first request. */
+static void reserve(exchange *x)
+{
+    if (x->asked)
+        return;
+    x->reserved = true;
+    x->peer->jobs++;
+}
+
+static void stop_waiting(exchange *x)
+{
+    peer *p = x->peer;
+    service *s = p->service;
+    if (!x->waiting)
+        return;
+    x->waiting = false;
+    TAILQ_REMOVE(&p->waiting, x, in_waiting);
+    if (--p->waiting_count > 0)
+        return;
+    TAILQ_REMOVE(&s->waiting, p, in_waiting);
+    s->waiting_count--;
+}
+
+/* Lets calls go on that waited for room, of one connection after the other. */
+static void admit(service *s)
+{
+    uint32_t looks = 0;
+    while (s->waiting_count > 0 && (looks++ < LIMIT_ADMISSIONS || s->jobs.taken == 0)) {
+        peer *p = TAILQ_FIRST(&s->waiting);
+        TAILQ_REMOVE(&s->waiting, p, in_waiting);
+        TAILQ_INSERT_TAIL(&s->waiting, p, in_waiting);
+        if (has_share(p))
+            continue;
+        exchange *x = TAILQ_FIRST(&p->waiting);
+        stop_waiting(x);
+        reserve(x);
+        call_resume(x->call);
+        p->wake(p);
+    }
+}
+
 /*
  * Ends the exchange: what is still under way is waited for by nobody, and comes back to the pool by
  * service_complete.
@@ -96,12 +169,15 @@ static void exchange_free(exchange *x)
     for (job *j = x->first; j;) {
         job *next = j->next_in_exchange;
         j->exchange = NULL;
+        x->peer->jobs--;
         if (j->done)
             job_give(&x->peer->service->jobs, j);
         else
             atomic_store_explicit(&j->cancelled, true, memory_order_relaxed);
         j = next;
     }
+    stop_waiting(x);
+    x->peer->jobs -= x->reserved;
     if (x->listed)
         LIST_REMOVE(x, in_list);
     free(x);
@@ -155,10 +231,20 @@ static void on_call(void *context, call *c, const char *path)
     }
     *x = (exchange){.call = c, .peer = p, .method = m, .last = &x->first};
     call_set_data(c, x);
-    if (p->service->draining && m->decode)
+    if (p->service->draining && m->decode) {
         finish_unavailable(x, "the server is draining");
-    else if (m->streaming)
+        return;
+    }
+    if (m->streaming)
         enlist(x, &p->service->streams);
+    else
+        call_expect(c);
+    if (m->streaming || !m->decode)
+        return;
+    if (has_share(p))
+        wait_for_room(x);
+    else
+        reserve(x);
 }
 
 /* Sends the answers that are due. The exchange may be gone afterwards. */
@@ -180,6 +266,7 @@ static void send_answers(service *s, exchange *x)
         if (!x->first)
             x->last = &x->first;
         x->jobs--;
+        x->peer->jobs--;
         job_give(&s->jobs, j);
     }
     if (!x->first && (x->half_closed || !x->method->streaming)) {
@@ -190,7 +277,11 @@ static void send_answers(service *s, exchange *x)
         finish_unavailable(x, x->ending);
         return;
     }
-    if (!x->broken && x->jobs < LIMIT_STREAM_JOBS)
+    if (x->broken || x->waiting || x->jobs >= LIMIT_STREAM_JOBS)
+        return;
+    if (has_share(x->peer))
+        wait_for_room(x);
+    else
         call_resume(x->call);
 }
 
@@ -221,10 +312,12 @@ static job *add_job(service *s, exchange *x)
     j->exchange = x;
     j->origin = s->origin;
     j->deadline_ns = call_deadline(x->call);
-    j->arrived_ns = s->now_ns;
+    j->arrived_ns = x->waiting_since != 0 && !x->method->streaming ? x->waiting_since : s->now_ns;
     *x->last = j;
     x->last = &j->next_in_exchange;
     x->jobs++;
+    x->peer->jobs += !x->reserved;
+    x->reserved = false;
     return j;
 }
 
@@ -262,6 +355,7 @@ static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, si
         j->error.pushback_ms = LIMIT_PUSHBACK_MS;
         return false;
     }
+    job_count(&s->jobs, j);
     return s->route(s->owner, j);
 }
 
@@ -274,6 +368,8 @@ static void start_job(service *s, exchange *x, const uint8_t *message, size_t by
         refuse_job(s, x, j);
     else if (x->jobs >= LIMIT_STREAM_JOBS)
         call_hold(x->call);
+    else if (x->method->streaming && has_share(x->peer))
+        wait_for_room(x);
 }
 
 static void on_message(void *context, call *c, const uint8_t *message, size_t bytes)
@@ -343,16 +439,18 @@ const session_handler service_handler = {
 void service_complete(service *s, job *j)
 {
     exchange *x = j->exchange;
+    job_count(&s->jobs, j);
     if (!x) {
         job_give(&s->jobs, j);
-        return;
+    } else {
+        j->done = true;
+        if (x->first == j) {
+            peer *p = x->peer;
+            send_answers(s, x);
+            p->wake(p);
+        }
     }
-    j->done = true;
-    if (x->first != j)
-        return;
-    peer *p = x->peer;
-    send_answers(s, x);
-    p->wake(p);
+    admit(s);
 }
 
 void service_overloaded(service *s, job *j, unsigned waiting)
