@@ -35,14 +35,15 @@ static void make_ready(call *c)
 static void count(call *c)
 {
     session *s = c->session;
-    const bool was_full = ledger_is_full(&s->output);
     ledger_set(&s->input, &c->input_counted, c->input.capacity);
     ledger_set(&s->output, &c->output_counted, c->output.capacity);
     if (s->options.ledger)
         ledger_set(s->options.ledger, &c->counted, c->input_counted + c->output_counted);
-    if (was_full && !ledger_is_full(&s->output))
+    if (s->clogged && !ledger_has_share(&s->output, s->options.ledger)) {
+        s->clogged = false;
         for (call *other = TAILQ_FIRST(&s->calls); other; other = TAILQ_NEXT(other, in_session))
             make_ready(other);
+    }
     session_credit(s);
 }
 
@@ -62,8 +63,10 @@ void call_free(call *c)
 /* Answers are waiting for the peer: no more are asked for. */
 static bool is_clogged(const call *c)
 {
-    const session *s = c->session;
-    return byte_queue_size(&c->output) > s->options.max_unsent_bytes || ledger_is_full(&s->output);
+    session *s = c->session;
+    if (ledger_has_share(&s->output, s->options.ledger))
+        s->clogged = true;
+    return s->clogged || byte_queue_size(&c->output) > s->options.max_unsent_bytes;
 }
 
 static bool is_blocked(const call *c)
@@ -361,13 +364,13 @@ static void pump(call *c, bool may_refuse)
 static bool check_room(const call *c, grpc_error *error)
 {
     const session *s = c->session;
-    if (ledger_is_full(&s->input)) {
+    if (s->input.used >= s->input.limit) {
         grpc_fail(error, GRPC_RESOURCE_EXHAUSTED,
                   "the connection's unfinished messages take %zu bytes, the limit is %zu bytes",
                   s->input.used, s->input.limit);
         return false;
     }
-    if (s->options.ledger && ledger_is_full(s->options.ledger)) {
+    if (ledger_has_share(&s->input, s->options.ledger)) {
         grpc_fail(error, GRPC_UNAVAILABLE,
                   "the server is overloaded: requests and answers take %zu bytes",
                   s->options.ledger->used);

@@ -76,6 +76,7 @@ struct session {
     struct call_list ready; /* those to be looked at before more is sent: call_pump */
     uint32_t open;          /* calls that are not over */
     ledger input, output;   /* the memory of calls' queues */
+    bool clogged;           /* so many answers wait that all input is held */
     size_t owed; /* received bytes for which the connection's window was not given back */
     budget budget;
     patience patience;

@@ -53,9 +53,16 @@ static job *reuse(job_pool *pool)
     return j;
 }
 
-job *job_take(job_pool *pool)
+/* Whether there is room for one more. */
+static bool has_room(const job_pool *pool, bool fresh)
 {
-    if (pool->taken >= LIMIT_JOBS || (pool->ledger && ledger_is_full(pool->ledger)))
+    const ledger *l = pool->ledger;
+    return pool->taken < LIMIT_JOBS && (!l || l->used < l->limit + (fresh ? l->limit / 4 : 0));
+}
+
+job *job_take(job_pool *pool, bool fresh)
+{
+    if (!has_room(pool, fresh))
         return NULL;
     job *j = pool->free ? reuse(pool) : calloc(1, sizeof *j);
     if (!j)

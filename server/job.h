@@ -101,9 +101,10 @@ typedef struct job_pool {
 
 /*
  * A job with empty arrays and zeros elsewhere; NULL: LIMIT_JOBS are out, the ledger is full, or
- * there is no memory.
+ * there is no memory. A quarter more than fills the ledger is kept for those who have nothing else
+ * under way: fresh.
  */
-job *job_take(job_pool *pool);
+job *job_take(job_pool *pool, bool fresh);
 
 /* Tells the ledger how large the job's arrays are now. */
 void job_count(job_pool *pool, job *j);

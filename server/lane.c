@@ -24,6 +24,8 @@ void lane_clear(lane *l)
 
 void lane_push(lane *l, job *j, uint64_t now_ns)
 {
+    if (lane_idle(l))
+        shedder_begin(&l->shedder, now_ns);
     if (l->queue.count == 0)
         shedder_empty(&l->shedder, now_ns);
     job_queue_push(&l->queue, j);
@@ -73,7 +75,7 @@ bool lane_drops(lane *l, job *j, uint64_t now_ns)
     }
     if (j == l->current && l->phase != LANE_FRESH)
         return false;
-    if (!shedder_sheds(&l->shedder, j->arrived_ns, now_ns))
+    if (!shedder_sheds(&l->shedder, lane_jobs(l), j->arrived_ns, now_ns))
         return false;
     shed(l, j, now_ns);
     return true;

@@ -9,15 +9,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "limit.h"
+
 typedef struct ledger {
     size_t used;
     size_t limit; /* constant */
 } ledger;
 
-/* True when nothing new may begin. */
-static inline bool ledger_is_full(const ledger *l)
+/*
+ * True when a part of what the whole counts, NULL for none, has reached its own limit or its share
+ * of what the whole has room for: see LIMIT_SHARE. A part that has nothing has not.
+ */
+static inline bool ledger_has_share(const ledger *part, const ledger *whole)
 {
-    return l->used >= l->limit;
+    if (part->used == 0)
+        return false;
+    const size_t room = whole && whole->limit > whole->used ? whole->limit - whole->used : 0;
+    return part->used >= part->limit || (whole && part->used >= room / LIMIT_SHARE);
 }
 
 /* A holder that counted for *counted bytes has `bytes` now. */

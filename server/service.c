@@ -92,12 +92,23 @@ static bool is_service(const char *name)
     return false;
 }
 
+/* How many requests more there is room for, if they are as large as those under way. */
+static uint64_t count_room(const service *s)
+{
+    const uint32_t taken = s->jobs.taken;
+    const uint64_t jobs = taken < LIMIT_JOBS ? LIMIT_JOBS - taken : 0;
+    const ledger *l = s->jobs.ledger;
+    if (!l || l->used == 0)
+        return jobs;
+    const uint64_t bytes = l->used < l->limit ? l->limit - l->used : 0;
+    const uint64_t fitting = bytes / (l->used / (taken + 1) + 1);
+    return fitting < jobs ? fitting : jobs;
+}
+
 /* Whether a connection has its share of the requests that may be under way. */
 static bool has_share(const peer *p)
 {
-    const uint32_t taken = p->service->jobs.taken;
-    const uint32_t share = taken < LIMIT_JOBS ? (LIMIT_JOBS - taken) / LIMIT_SHARE : 0;
-    return p->jobs > 0 && p->jobs >= share;
+    return p->jobs > 0 && p->jobs >= count_room(p->service) / LIMIT_SHARE;
 }
 
 /* Holds the exchange's call until there is room. */
@@ -301,7 +312,7 @@ static void end_unavailable(exchange *x, const char *why)
  */
 static job *add_job(service *s, exchange *x)
 {
-    job *j = job_take(&s->jobs);
+    job *j = job_take(&s->jobs, x->peer->jobs <= 1);
     pushback_note(&s->pushback, !j);
     if (!j) {
         x->broken = true;

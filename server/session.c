@@ -76,7 +76,7 @@ static void pay(session *s, uint64_t cost_ns)
 
 void session_credit(session *s)
 {
-    if (s->owed == 0 || s->broken || ledger_is_full(&s->input))
+    if (s->owed == 0 || s->broken || ledger_has_share(&s->input, s->options.ledger))
         return;
     const size_t owed = s->owed;
     s->owed = 0;
@@ -316,7 +316,7 @@ static void watch(session *s, bool loose)
         patience_start(&s->patience, PATIENCE_WINDOW, s->now_ns, loose);
     if (!stray_reset_in_headers(&s->stray_reset))
         patience_stop(&s->patience, PATIENCE_HEADERS);
-    else if (s->stray_reset.blocks != s->blocks)
+    else if (!patience_runs(&s->patience, PATIENCE_HEADERS) || s->stray_reset.blocks != s->blocks)
         patience_start(&s->patience, PATIENCE_HEADERS, s->now_ns, loose);
     s->blocks = s->stray_reset.blocks;
 }

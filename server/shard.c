@@ -399,6 +399,7 @@ static job *step_lane(shard *s, lane *l, uint64_t now_ns)
     case GOES_ON:
         return NULL;
     case ANSWERED:
+        shedder_served(&l->shedder, now_ns);
         residents_settle(s->residents);
         return lane_release(l);
     case MOVED:

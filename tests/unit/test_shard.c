@@ -41,7 +41,7 @@ static void teardown(void)
 
 static job *make_job(operation o, uint64_t user_id)
 {
-    job *j = job_take(&pool);
+    job *j = job_take(&pool, true);
     ck_assert_ptr_nonnull(j);
     j->operation = o;
     j->user_id = user_id;
