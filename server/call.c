@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "limit.h"
+
 call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns, const char *encoding)
 {
     call *c = calloc(1, sizeof *c);
@@ -12,23 +14,13 @@ call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns, const char *e
     c->session = s;
     c->stream_id = stream_id;
     c->timeout_ns = timeout_ns;
+    c->body_since_ns = UINT64_MAX;
+    c->body_due_ns = UINT64_MAX;
     c->deadline_ns = timeout_ns > UINT64_MAX - s->now_ns ? UINT64_MAX : s->now_ns + timeout_ns;
     memcpy(c->encoding, encoding, sizeof c->encoding);
     TAILQ_INSERT_TAIL(&s->calls, c, in_session);
     s->open++;
     return c;
-}
-
-void call_free(call *c)
-{
-    assert(c->over);
-    if (c->ready)
-        TAILQ_REMOVE(&c->session->ready, c, in_ready);
-    TAILQ_REMOVE(&c->session->calls, c, in_session);
-    byte_queue_clear(&c->input);
-    byte_queue_clear(&c->output);
-    free(c->message);
-    free(c);
 }
 
 static void make_ready(call *c)
@@ -39,10 +31,42 @@ static void make_ready(call *c)
     TAILQ_INSERT_TAIL(&c->session->ready, c, in_ready);
 }
 
+/* Counts the memory that the call's queues take now. */
+static void count(call *c)
+{
+    session *s = c->session;
+    ledger_set(&s->input, &c->input_counted, c->input.capacity);
+    ledger_set(&s->output, &c->output_counted, c->output.capacity);
+    if (s->options.ledger)
+        ledger_set(s->options.ledger, &c->counted, c->input_counted + c->output_counted);
+    if (s->clogged && !ledger_has_share(&s->output, s->options.ledger)) {
+        s->clogged = false;
+        for (call *other = TAILQ_FIRST(&s->calls); other; other = TAILQ_NEXT(other, in_session))
+            make_ready(other);
+    }
+    session_credit(s);
+}
+
+void call_free(call *c)
+{
+    assert(c->over);
+    if (c->ready)
+        TAILQ_REMOVE(&c->session->ready, c, in_ready);
+    TAILQ_REMOVE(&c->session->calls, c, in_session);
+    byte_queue_clear(&c->input);
+    byte_queue_clear(&c->output);
+    count(c);
+    free(c->message);
+    free(c);
+}
+
 /* Answers are waiting for the peer: no more are asked for. */
 static bool is_clogged(const call *c)
 {
-    return byte_queue_size(&c->output) > c->session->options.max_unsent_bytes;
+    session *s = c->session;
+    if (ledger_has_share(&s->output, s->options.ledger))
+        s->clogged = true;
+    return s->clogged || byte_queue_size(&c->output) > s->options.max_unsent_bytes;
 }
 
 static bool is_blocked(const call *c)
@@ -66,6 +90,16 @@ static void discard_input(call *c)
 {
     byte_queue_clear(&c->input);
     give_back_window(c, 0);
+    count(c);
+}
+
+/* Answers left for the client. */
+static void moved(call *c)
+{
+    session *s = c->session;
+    count(c);
+    budget_earn(&s->budget, BUDGET_ANSWER_NS);
+    patience_start(&s->patience, PATIENCE_WINDOW, s->now_ns, true);
 }
 
 static ssize_t read_output(nghttp2_session *h2, int32_t stream_id, uint8_t *out, size_t capacity,
@@ -75,19 +109,20 @@ static ssize_t read_output(nghttp2_session *h2, int32_t stream_id, uint8_t *out,
     call *c = source->ptr;
     const bool clogged = is_clogged(c);
     const size_t size = byte_queue_size(&c->output);
-    const size_t count = size < capacity ? size : capacity;
-    if (count > 0) {
-        memcpy(out, byte_queue_front(&c->output), count);
-        byte_queue_take(&c->output, count);
+    const size_t taken = size < capacity ? size : capacity;
+    if (taken > 0) {
+        memcpy(out, byte_queue_front(&c->output), taken);
+        byte_queue_take(&c->output, taken);
+        moved(c);
     }
     if (clogged && !is_clogged(c) && !c->over)
         make_ready(c);
-    if (count < size || !c->over)
-        return count > 0 ? (ssize_t)count : NGHTTP2_ERR_DEFERRED;
+    if (taken < size || !c->over)
+        return taken > 0 ? (ssize_t)taken : NGHTTP2_ERR_DEFERRED;
     *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (response_end(h2, stream_id, &c->status) != 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    return (ssize_t)count;
+    return (ssize_t)taken;
 }
 
 /* Tells nghttp2 that there is output, or the end of it. */
@@ -145,10 +180,37 @@ static void fail(call *c, const grpc_error *error)
     const response_status status = {
         .code = error->status,
         .message = error->message,
-        .pushback_ms = -1,
+        .pushback_ms = error->pushback_ms,
     };
     conclude(c, &status);
     c->session->handler.on_cancel(c->session->context, c);
+}
+
+enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
+
+/* Starts, moves or stops the time that the client has for the message that it is sending. */
+static void watch_body(call *c)
+{
+    session *s = c->session;
+    const size_t size = byte_queue_size(&c->input);
+    if (s->options.body_ms == 0 || c->over || c->ended || is_blocked(c) ||
+        (size == 0 && !c->expected)) {
+        c->body_since_ns = UINT64_MAX;
+        c->body_due_ns = UINT64_MAX;
+        return;
+    }
+    if (c->body_since_ns == UINT64_MAX)
+        c->body_since_ns = s->now_ns;
+    c->body_due_ns = c->body_since_ns + s->options.body_ms * NS_PER_MS +
+                     (uint64_t)size * NS_PER_S / s->options.body_rate;
+    if (c->body_due_ns < s->due_ns)
+        s->due_ns = c->body_due_ns;
+}
+
+void call_expect(call *c)
+{
+    c->expected = true;
+    watch_body(c);
 }
 
 void call_cancel(call *c)
@@ -186,6 +248,23 @@ void call_expire(call *c)
         fail(c, &error);
 }
 
+void call_starve(call *c)
+{
+    session *s = c->session;
+    if (c->loose) {
+        c->loose = false;
+        c->body_since_ns = UINT64_MAX;
+        watch_body(c);
+        return;
+    }
+    grpc_error error;
+    grpc_fail(&error, GRPC_DEADLINE_EXCEEDED,
+              "%zu bytes of a message arrived in %.9g ms; the rest is too late",
+              byte_queue_size(&c->input), (double)(s->now_ns - c->body_since_ns) * 1e-6);
+    fail(c, &error);
+    c->body_due_ns = UINT64_MAX;
+}
+
 /* Delivers the whole messages at the front of bytes and returns how many bytes they took. */
 static size_t deliver(call *c, const uint8_t *bytes, size_t count)
 {
@@ -198,6 +277,8 @@ static size_t deliver(call *c, const uint8_t *bytes, size_t count)
             break;
         const uint8_t *message = bytes + taken + FRAME_PREFIX_BYTES;
         taken += FRAME_PREFIX_BYTES + c->frame.length;
+        c->expected = false;
+        c->body_since_ns = UINT64_MAX;
         s->handler.on_message(s->context, c, message, c->frame.length);
     }
     c->delivering = false;
@@ -274,6 +355,29 @@ static void pump(call *c, bool may_refuse)
     if (size > 0)
         byte_queue_take(&c->input, deliver(c, byte_queue_front(&c->input), size));
     settle(c, may_refuse);
+    count(c);
+    c->loose = !may_refuse;
+    watch_body(c);
+}
+
+/* Whether more of an unfinished message may be kept. */
+static bool check_room(const call *c, grpc_error *error)
+{
+    const session *s = c->session;
+    if (s->input.used >= s->input.limit) {
+        grpc_fail(error, GRPC_RESOURCE_EXHAUSTED,
+                  "the connection's unfinished messages take %zu bytes, the limit is %zu bytes",
+                  s->input.used, s->input.limit);
+        return false;
+    }
+    if (ledger_has_share(&s->input, s->options.ledger)) {
+        grpc_fail(error, GRPC_UNAVAILABLE,
+                  "the server is overloaded: requests and answers take %zu bytes",
+                  s->options.ledger->used);
+        error->pushback_ms = LIMIT_PUSHBACK_MS;
+        return false;
+    }
+    return true;
 }
 
 void call_pump(call *c)
@@ -285,18 +389,20 @@ void call_pump(call *c)
     pump(c, true);
 }
 
-void call_receive(call *c, const uint8_t *bytes, size_t count)
+void call_receive(call *c, const uint8_t *bytes, size_t received)
 {
-    c->unread += count;
+    c->unread += received;
     /* Messages that arrive whole are delivered from where they are. */
-    const size_t taken = byte_queue_size(&c->input) > 0 ? 0 : deliver(c, bytes, count);
+    const size_t taken = byte_queue_size(&c->input) > 0 ? 0 : deliver(c, bytes, received);
+    grpc_error error;
     if (c->over || c->refused || is_bad(c)) {
         settle(c, true);
-    } else if (byte_queue_append(&c->input, bytes + taken, count - taken)) {
+    } else if (taken < received && !is_blocked(c) && !check_room(c, &error)) {
+        fail(c, &error);
+    } else if (byte_queue_append(&c->input, bytes + taken, received - taken)) {
         pump(c, true);
     } else {
-        grpc_error error;
-        grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "no memory for a message");
+        grpc_fail(&error, GRPC_UNAVAILABLE, "no memory for a message");
         fail(c, &error);
     }
 }
@@ -333,6 +439,7 @@ bool call_send(call *c, const uint8_t *message, size_t bytes)
     frame_write_prefix(room, (uint32_t)bytes);
     if (bytes > 0)
         memcpy(room + FRAME_PREFIX_BYTES, message, bytes);
+    count(c);
     flush_output(c);
     return true;
 }

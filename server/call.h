@@ -15,6 +15,7 @@
 #include <nghttp2/nghttp2.h>
 #include <sys/queue.h>
 
+#include "budget.h"
 #include "byte_queue.h"
 #include "frame.h"
 #include "request.h"
@@ -33,14 +34,18 @@ struct call {
     uint64_t timeout_ns;
     uint64_t deadline_ns;
 
-    bool ready;       /* in session->ready */
-    bool held;        /* by the handler */
-    bool delivering;  /* below call_deliver */
-    bool ended;       /* END_STREAM has arrived */
-    bool half_closed; /* on_half_close was called */
-    bool refused;     /* on_refused was called: what still comes is dropped */
-    bool responded;   /* the answer's HEADERS are submitted */
-    bool over;        /* ended for the handler */
+    bool ready;                          /* in session->ready */
+    bool held;                           /* by the handler */
+    bool delivering;                     /* below call_deliver */
+    bool ended;                          /* END_STREAM has arrived */
+    bool half_closed;                    /* on_half_close was called */
+    bool refused;                        /* on_refused was called: what still comes is dropped */
+    bool responded;                      /* the answer's HEADERS are submitted */
+    bool over;                           /* ended for the handler */
+    bool expected;                       /* a message is due, though none has begun */
+    bool loose;                          /* body_due_ns counts from a time that may be an old one */
+    uint64_t body_since_ns, body_due_ns; /* the message's; UINT64_MAX: none is waited for */
+    size_t input_counted, output_counted, counted; /* in the session's ledgers, and the thread's */
 
     /*
      * What has arrived and was not delivered. The stream's window is given back for the message
@@ -70,7 +75,15 @@ struct session {
     struct call_list calls; /* every stream that became a call */
     struct call_list ready; /* those to be looked at before more is sent: call_pump */
     uint32_t open;          /* calls that are not over */
-    request request;        /* the header block now arriving: one at a time (RFC 9113 §4.3) */
+    ledger input, output;   /* the memory of calls' queues */
+    bool clogged;           /* so many answers wait that all input is held */
+    size_t owed; /* received bytes for which the connection's window was not given back */
+    budget budget;
+    patience patience;
+    uint64_t blocks; /* stray_reset.blocks when it was last looked at */
+    bool started;    /* session_tick or session_feed was called */
+    bool lost;       /* the peer takes no bytes */
+    request request; /* the header block now arriving: one at a time (RFC 9113 §4.3) */
 
     const uint8_t *pending; /* what nghttp2 gave and was not drained */
     size_t pending_bytes;
@@ -89,6 +102,12 @@ struct session {
 /* Looks at the result of a call to nghttp2; after a fatal one the session is broken. */
 void session_check(session *s, int result);
 
+/* Gives the connection's window back, unless too much waits. */
+void session_credit(session *s);
+
+/* Ends the connection with an HTTP/2 error code: nothing but its GOAWAY is sent any more. */
+void session_break(session *s, uint32_t code);
+
 /* A call for a stream whose request was checked; encoding is copied. NULL: no memory. */
 call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns, const char *encoding);
 
@@ -103,6 +122,9 @@ void call_pump(call *c);
 
 /* The deadline has passed. */
 void call_expire(call *c);
+
+/* The message that was waited for has not arrived. */
+void call_starve(call *c);
 
 /* The call is over without an answer: on_cancel unless it was over before. */
 void call_cancel(call *c);

@@ -64,6 +64,21 @@ static const option options[] = {
      "Events of one request."},
     {"max-message-bytes", OPTION_BYTES, FIELD(max_message_bytes), "4MiB", KIB, 64 * MIB, NULL,
      "The size of one request message."},
+    {"max-connection-bytes", OPTION_BYTES, FIELD(max_connection_bytes), "16MiB", KIB, GIB, NULL,
+     "What the unfinished messages of one connection may take, and its unread answers; at least "
+     "twice max-message-bytes."},
+    {"max-pending-bytes", OPTION_BYTES, FIELD(max_pending_bytes), "256MiB", MIB, 1024 * GIB, NULL,
+     "What all requests and answers of one thread may take before further ones are refused."},
+    {"handshake-ms", OPTION_MS, FIELD(handshake_ms), "10000", 0, 86400000, NULL,
+     "How long a client may take to say that it speaks HTTP/2. 0: no limit."},
+    {"headers-ms", OPTION_MS, FIELD(headers_ms), "10000", 0, 86400000, NULL,
+     "How long the headers of a call may take to arrive. 0: no limit."},
+    {"body-ms", OPTION_MS, FIELD(body_ms), "30000", 0, 86400000, NULL,
+     "How long a message may take to arrive, and a second more for each 512 bytes. 0: no limit."},
+    {"stall-ms", OPTION_MS, FIELD(stall_ms), "30000", 0, 86400000, NULL,
+     "How long a client may read nothing of the answers that wait for it. 0: no limit."},
+    {"idle-ms", OPTION_MS, FIELD(idle_ms), "600000", 0, 86400000, NULL,
+     "How long a connection may have no call before it is closed. 0: no limit."},
     {"max-future-ms", OPTION_MS, FIELD(max_future_ms), "86400000", 0, UINT64_C(3153600000000), NULL,
      "How far an event may lie ahead of the server's clock."},
     {"max-streams", OPTION_COUNT, FIELD(max_streams), "256", 1, 65536, NULL,
@@ -79,6 +94,12 @@ static const option options[] = {
     {"scoring-format", OPTION_CHOICE, FIELD(scoring_format), "f32", 0, 0, scoring_formats,
      "The numbers that attention is computed with; bf16 is faster, and scores differ by up to "
      "0.004."},
+    {"shed-target-ms", OPTION_COUNT, FIELD(shed_target_ms), "5", 1, 60000, NULL,
+     "How many milliseconds a short request may wait for its turn while more come than can be "
+     "served; longer ones may wait longer."},
+    {"shed-interval-ms", OPTION_COUNT, FIELD(shed_interval_ms), "100", 1, 60000, NULL,
+     "How many milliseconds requests may pile up for before that rule holds; until then one may "
+     "wait as long."},
     {"drain-ms", OPTION_MS, FIELD(drain_ms), "10000", 0, 3600000, NULL,
      "How long a stop waits for the calls that are open."},
 };

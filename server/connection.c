@@ -109,7 +109,9 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     if (c->broken || count == 0)
         return;
     c->owner->service->wall_ms = c->owner->wall_ms();
-    if (!session_feed(c->session, uv_hrtime(), (const uint8_t *)buffer->base, (size_t)count))
+    c->owner->service->now_ns = uv_hrtime();
+    if (!session_feed(c->session, c->owner->service->now_ns, (const uint8_t *)buffer->base,
+                      (size_t)count))
         c->broken = true;
     mark_dirty(c);
 }
@@ -119,6 +121,10 @@ static void on_timer(uv_timer_t *timer)
     connection *c = timer->data;
     c->timer_due = UINT64_MAX;
     session_tick(c->session, uv_hrtime());
+    if (session_lost(c->session)) {
+        close_connection(c);
+        return;
+    }
     mark_dirty(c);
 }
 

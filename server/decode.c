@@ -29,7 +29,8 @@ static bool below_limit(const target *t, size_t count, const char *option)
 
 static bool out_of_memory(job *j)
 {
-    grpc_fail(&j->error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
+    grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is out of memory");
+    j->error.pushback_ms = LIMIT_PUSHBACK_MS;
     return false;
 }
 

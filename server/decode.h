@@ -3,7 +3,8 @@
  * array's element that is one too many ends the decoding.
  *
  * Each function returns true, or false with the job's error set: INVALID_ARGUMENT for what is no
- * such message, RESOURCE_EXHAUSTED for more elements than the limit (named), or for no memory.
+ * such message, RESOURCE_EXHAUSTED for more elements than the limit (named), UNAVAILABLE for no
+ * memory.
  */
 #ifndef VQL_SERVER_DECODE_H
 #define VQL_SERVER_DECODE_H

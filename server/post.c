@@ -14,12 +14,12 @@ static bool route(void *owner, job *j)
 {
     post *p = owner;
     const uint32_t home = post_of_user(j->user_id, p->count);
-    if (home == p->index) {
-        shard_submit(p->shard, j);
-        return true;
-    }
-    if (!mailbox_put(p->all[home].requests, j))
+    if (home == p->index)
+        return shard_submit(p->shard, j, p->service->now_ns);
+    if (!mailbox_put(p->all[home].requests, j)) {
+        service_overloaded(p->service, j, LIMIT_MAILBOX);
         return false;
+    }
     p->to_wake[home] = true;
     return true;
 }
@@ -35,14 +35,6 @@ bool post_init(post *p)
     return p->requests && p->answers && p->to_wake;
 }
 
-void post_receive(post *p)
-{
-    for (job *j = mailbox_take(p->requests); j; j = mailbox_take(p->requests))
-        shard_submit(p->shard, j);
-    for (job *j = mailbox_take(p->answers); j; j = mailbox_take(p->answers))
-        service_complete(p->service, j);
-}
-
 /* Sends an answered job back to where it came from. */
 static void return_job(post *p, job *j)
 {
@@ -54,6 +46,15 @@ static void return_job(post *p, job *j)
     /* Cannot be full: it has room for every job that its thread may have under way. */
     (void)mailbox_put(p->all[origin].answers, j);
     p->to_wake[origin] = true;
+}
+
+void post_receive(post *p)
+{
+    for (job *j = mailbox_take(p->requests); j; j = mailbox_take(p->requests))
+        if (!shard_submit(p->shard, j, p->service->now_ns))
+            return_job(p, j);
+    for (job *j = mailbox_take(p->answers); j; j = mailbox_take(p->answers))
+        service_complete(p->service, j);
 }
 
 void post_work(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns)

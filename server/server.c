@@ -114,6 +114,13 @@ static void format_address(const struct addrinfo *info, char text[ADDRESS_TEXT_B
                    brackets ? "]" : "", port);
 }
 
+/* One message of the greatest length always fits, as its queue grows. */
+static size_t connection_bytes(const config *c)
+{
+    const uint64_t least = 2 * c->max_message_bytes;
+    return (size_t)(c->max_connection_bytes > least ? c->max_connection_bytes : least);
+}
+
 static void configure(worker *w, const server *s, uint32_t index, uint32_t count)
 {
     const config *c = s->config;
@@ -136,7 +143,22 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
         .connection_window = LIMIT_CONNECTION_WINDOW,
         .max_message_bytes = (uint32_t)c->max_message_bytes,
         .max_unsent_bytes = LIMIT_UNSENT_BYTES,
+        .max_connection_bytes = connection_bytes(c),
+        .ledger = &w->service.ledger,
+        .budget_ns = (uint64_t)LIMIT_BUDGET_MS * 1000000,
+        .patience_ms =
+            {
+                [PATIENCE_HANDSHAKE] = c->handshake_ms,
+                [PATIENCE_HEADERS] = c->headers_ms,
+                [PATIENCE_WINDOW] = c->stall_ms,
+                [PATIENCE_WRITE] = c->stall_ms,
+                [PATIENCE_IDLE] = c->idle_ms,
+            },
+        .body_ms = c->body_ms,
+        .body_rate = LIMIT_BODY_RATE,
     };
+    w->service.ledger.limit = (size_t)c->max_pending_bytes;
+    w->service.jobs.ledger = &w->service.ledger;
     w->connections.max_count = c->max_connections;
     w->connections.wall_ms = wall_clock_ms;
 }
@@ -150,6 +172,8 @@ static shard *make_shard(const server *s, uint32_t count)
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
+        .shed_target_ms = s->config->shed_target_ms,
+        .shed_interval_ms = s->config->shed_interval_ms,
     };
     shard *made = shard_new(s->models, st, &options);
     if (!made)

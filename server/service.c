@@ -36,6 +36,11 @@ struct exchange {
 
     int watched_status; /* Health.Watch: the last one sent */
 
+    bool reserved;          /* counts in peer->jobs for the request that is to come */
+    bool waiting;           /* in the peer's waiting: held until there is room */
+    uint64_t waiting_since; /* now_ns; 0: it did not wait */
+    TAILQ_ENTRY(exchange) in_waiting;
+
     bool listed; /* in the service's watchers or streams */
     LIST_ENTRY(exchange) in_list;
 };
@@ -87,6 +92,85 @@ static bool is_service(const char *name)
     return false;
 }
 
+/* How many requests more there is room for, if they are as large as those under way. */
+static uint64_t count_room(const service *s)
+{
+    const uint32_t taken = s->jobs.taken;
+    const uint64_t jobs = taken < LIMIT_JOBS ? LIMIT_JOBS - taken : 0;
+    const ledger *l = s->jobs.ledger;
+    if (!l || l->used == 0)
+        return jobs;
+    const uint64_t bytes = l->used < l->limit ? l->limit - l->used : 0;
+    const uint64_t fitting = bytes / (l->used / (taken + 1) + 1);
+    return fitting < jobs ? fitting : jobs;
+}
+
+/* Whether a connection has its share of the requests that may be under way. */
+static bool has_share(const peer *p)
+{
+    return p->jobs > 0 && p->jobs >= count_room(p->service) / LIMIT_SHARE;
+}
+
+/* Holds the exchange's call until there is room. */
+static void wait_for_room(exchange *x)
+{
+    peer *p = x->peer;
+    service *s = p->service;
+    if (x->waiting)
+        return;
+    call_hold(x->call);
+    x->waiting = true;
+    x->waiting_since = s->now_ns;
+    if (p->waiting_count++ == 0) {
+        TAILQ_INIT(&p->waiting);
+        if (s->waiting_count++ == 0)
+            TAILQ_INIT(&s->waiting);
+        TAILQ_INSERT_TAIL(&s->waiting, p, in_waiting);
+    }
+    TAILQ_INSERT_TAIL(&p->waiting, x, in_waiting);
+}
+
+/* A call's place for its first request. */
+static void reserve(exchange *x)
+{
+    if (x->asked)
+        return;
+    x->reserved = true;
+    x->peer->jobs++;
+}
+
+static void stop_waiting(exchange *x)
+{
+    peer *p = x->peer;
+    service *s = p->service;
+    if (!x->waiting)
+        return;
+    x->waiting = false;
+    TAILQ_REMOVE(&p->waiting, x, in_waiting);
+    if (--p->waiting_count > 0)
+        return;
+    TAILQ_REMOVE(&s->waiting, p, in_waiting);
+    s->waiting_count--;
+}
+
+/* Lets calls go on that waited for room, of one connection after the other. */
+static void admit(service *s)
+{
+    uint32_t looks = 0;
+    while (s->waiting_count > 0 && (looks++ < LIMIT_ADMISSIONS || s->jobs.taken == 0)) {
+        peer *p = TAILQ_FIRST(&s->waiting);
+        TAILQ_REMOVE(&s->waiting, p, in_waiting);
+        TAILQ_INSERT_TAIL(&s->waiting, p, in_waiting);
+        if (has_share(p))
+            continue;
+        exchange *x = TAILQ_FIRST(&p->waiting);
+        stop_waiting(x);
+        reserve(x);
+        call_resume(x->call);
+        p->wake(p);
+    }
+}
+
 /*
  * Ends the exchange: what is still under way is waited for by nobody, and comes back to the pool by
  * service_complete.
@@ -96,12 +180,15 @@ static void exchange_free(exchange *x)
     for (job *j = x->first; j;) {
         job *next = j->next_in_exchange;
         j->exchange = NULL;
+        x->peer->jobs--;
         if (j->done)
             job_give(&x->peer->service->jobs, j);
         else
             atomic_store_explicit(&j->cancelled, true, memory_order_relaxed);
         j = next;
     }
+    stop_waiting(x);
+    x->peer->jobs -= x->reserved;
     if (x->listed)
         LIST_REMOVE(x, in_list);
     free(x);
@@ -123,15 +210,13 @@ static void finish_unavailable(exchange *x, const char *why)
 {
     grpc_error error;
     grpc_fail(&error, GRPC_UNAVAILABLE, "%s", why);
-    error.pushback_ms = LIMIT_PUSHBACK_MS;
+    error.pushback_ms = pushback_ms(&x->peer->service->pushback);
     finish(x, &error);
 }
 
 static void finish_no_memory(exchange *x)
 {
-    grpc_error error;
-    grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
-    finish(x, &error);
+    finish_unavailable(x, "the server is out of memory");
 }
 
 static void enlist(exchange *x, struct exchange_list *list)
@@ -152,15 +237,25 @@ static void on_call(void *context, call *c, const char *path)
     }
     exchange *x = calloc(1, sizeof *x);
     if (!x) {
-        call_finish(c, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory", -1);
+        call_finish(c, GRPC_UNAVAILABLE, "the server is out of memory", LIMIT_PUSHBACK_MS);
         return;
     }
     *x = (exchange){.call = c, .peer = p, .method = m, .last = &x->first};
     call_set_data(c, x);
-    if (p->service->draining && m->decode)
+    if (p->service->draining && m->decode) {
         finish_unavailable(x, "the server is draining");
-    else if (m->streaming)
+        return;
+    }
+    if (m->streaming)
         enlist(x, &p->service->streams);
+    else
+        call_expect(c);
+    if (m->streaming || !m->decode)
+        return;
+    if (has_share(p))
+        wait_for_room(x);
+    else
+        reserve(x);
 }
 
 /* Sends the answers that are due. The exchange may be gone afterwards. */
@@ -182,6 +277,7 @@ static void send_answers(service *s, exchange *x)
         if (!x->first)
             x->last = &x->first;
         x->jobs--;
+        x->peer->jobs--;
         job_give(&s->jobs, j);
     }
     if (!x->first && (x->half_closed || !x->method->streaming)) {
@@ -192,7 +288,11 @@ static void send_answers(service *s, exchange *x)
         finish_unavailable(x, x->ending);
         return;
     }
-    if (!x->broken && x->jobs < LIMIT_STREAM_JOBS)
+    if (x->broken || x->waiting || x->jobs >= LIMIT_STREAM_JOBS)
+        return;
+    if (has_share(x->peer))
+        wait_for_room(x);
+    else
         call_resume(x->call);
 }
 
@@ -212,7 +312,8 @@ static void end_unavailable(exchange *x, const char *why)
  */
 static job *add_job(service *s, exchange *x)
 {
-    job *j = job_take(&s->jobs);
+    job *j = job_take(&s->jobs, x->peer->jobs <= 1);
+    pushback_note(&s->pushback, !j);
     if (!j) {
         x->broken = true;
         call_hold(x->call);
@@ -222,9 +323,12 @@ static job *add_job(service *s, exchange *x)
     j->exchange = x;
     j->origin = s->origin;
     j->deadline_ns = call_deadline(x->call);
+    j->arrived_ns = x->waiting_since != 0 && !x->method->streaming ? x->waiting_since : s->now_ns;
     *x->last = j;
     x->last = &j->next_in_exchange;
     x->jobs++;
+    x->peer->jobs += !x->reserved;
+    x->reserved = false;
     return j;
 }
 
@@ -258,16 +362,12 @@ static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, si
         return false;
     const size_t tasks = vql_model_shape(s->models->model)->tasks;
     if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks)) {
-        grpc_fail(&j->error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
-        return false;
-    }
-    if (!s->route(s->owner, j)) {
-        grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %d requests wait",
-                  LIMIT_MAILBOX);
+        grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is out of memory");
         j->error.pushback_ms = LIMIT_PUSHBACK_MS;
         return false;
     }
-    return true;
+    job_count(&s->jobs, j);
+    return s->route(s->owner, j);
 }
 
 static void start_job(service *s, exchange *x, const uint8_t *message, size_t bytes)
@@ -279,6 +379,8 @@ static void start_job(service *s, exchange *x, const uint8_t *message, size_t by
         refuse_job(s, x, j);
     else if (x->jobs >= LIMIT_STREAM_JOBS)
         call_hold(x->call);
+    else if (x->method->streaming && has_share(x->peer))
+        wait_for_room(x);
 }
 
 static void on_message(void *context, call *c, const uint8_t *message, size_t bytes)
@@ -296,7 +398,7 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
     if (s->draining && x->method->streaming) {
         grpc_error error;
         grpc_fail(&error, GRPC_UNAVAILABLE, "the server is draining");
-        error.pushback_ms = LIMIT_PUSHBACK_MS;
+        error.pushback_ms = pushback_ms(&s->pushback);
         refuse(s, x, &error);
         return;
     }
@@ -348,16 +450,25 @@ const session_handler service_handler = {
 void service_complete(service *s, job *j)
 {
     exchange *x = j->exchange;
+    job_count(&s->jobs, j);
     if (!x) {
         job_give(&s->jobs, j);
-        return;
+    } else {
+        j->done = true;
+        if (x->first == j) {
+            peer *p = x->peer;
+            send_answers(s, x);
+            p->wake(p);
+        }
     }
-    j->done = true;
-    if (x->first != j)
-        return;
-    peer *p = x->peer;
-    send_answers(s, x);
-    p->wake(p);
+    admit(s);
+}
+
+void service_overloaded(service *s, job *j, unsigned waiting)
+{
+    pushback_note(&s->pushback, true);
+    grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %u requests wait", waiting);
+    j->error.pushback_ms = pushback_ms(&s->pushback);
 }
 
 static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes)

@@ -27,6 +27,8 @@
 #include <stdint.h>
 
 #include "grpc.h"
+#include "ledger.h"
+#include "patience.h"
 
 typedef struct session session;
 typedef struct call call;
@@ -67,6 +69,25 @@ typedef struct session_options {
     uint32_t connection_window; /* bytes of flow control for the connection, below 2^31 */
     uint32_t max_message_bytes; /* a request message; more is RESOURCE_EXHAUSTED */
     uint32_t max_unsent_bytes;  /* answers waiting in one call before its input is held */
+
+    /*
+     * Unfinished messages of all calls, beyond which one is refused as RESOURCE_EXHAUSTED, and
+     * answers waiting in all calls, beyond which all input is held. 0: no limit.
+     */
+    size_t max_connection_bytes;
+    ledger *ledger; /* counts both, and refuses as UNAVAILABLE when it is full; NULL: none */
+
+    /* What the connection may waste of the server's time (budget.h); 0: no limit. */
+    uint64_t budget_ns;
+
+    uint64_t patience_ms[PATIENCES]; /* 0: no limit */
+
+    /*
+     * A message that has begun, or that call_expect says is due, may take so long, and longer by
+     * 1 s for each body_rate bytes of it, while it is not held. 0: no limit.
+     */
+    uint64_t body_ms;
+    uint32_t body_rate;
 } session_options;
 
 /*
@@ -91,12 +112,18 @@ bool session_feed(session *s, uint64_t now_ns, const uint8_t *bytes, size_t coun
  */
 size_t session_drain(session *s, uint8_t *out, size_t capacity);
 
-/* When session_tick is due: the earliest deadline of a call, or earlier; UINT64_MAX: never. */
+/* When session_tick is due: the earliest deadline there is, or earlier; UINT64_MAX: never. */
 uint64_t session_due(const session *s);
 
+/* True when the peer takes no bytes: the connection is to be closed, whatever waits to be sent. */
+bool session_lost(const session *s);
+
 /*
- * Ends the calls whose deadline has passed with DEADLINE_EXCEEDED. A deadline also bounds how long
- * answers wait for a client that does not read them: its stream is reset, finished or not.
+ * Ends the calls whose deadline has passed, or whose message does not arrive, with
+ * DEADLINE_EXCEEDED. A deadline also bounds how long answers wait for a client that does not read
+ * them: its stream is reset, finished or not.
+ * A connection that has run out of patience (patience.h) is shut down when it was idle, and ended
+ * otherwise. The first tick starts its clock.
  */
 void session_tick(session *s, uint64_t now_ns);
 
@@ -134,6 +161,9 @@ bool call_send(call *c, const uint8_t *message, size_t bytes);
  * -1 adds none. A client that still sends is told to stop, and what it sends is dropped.
  */
 void call_finish(call *c, grpc_status status, const char *message, int64_t pushback_ms);
+
+/* The call's next message is due: it has body_ms from now to arrive. */
+void call_expect(call *c);
 
 /*
  * call_hold stops the delivery of messages, and of the half-close behind them: what the client

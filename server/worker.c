@@ -68,6 +68,7 @@ static void on_turn_end(uv_check_t *check)
 {
     worker *w = check->data;
     w->service.wall_ms = w->connections.wall_ms();
+    w->service.now_ns = uv_hrtime();
     post_receive(w->post);
     post_work(w->post, uv_hrtime, (uint64_t)LIMIT_TURN_US * NS_PER_US);
     finish_turn(w);

@@ -30,12 +30,14 @@ void backend_start(backend *b)
     if (!b->post.all) {
         b->service = (service){
             .models = backend_models(), .limits = backend_limits, .wall_ms = BACKEND_WALL_MS};
+        b->service.ledger.limit = (size_t)64 << 20;
+        b->service.jobs.ledger = &b->service.ledger;
         b->post = (post){.all = &b->post, .count = 1, .service = &b->service};
         const bool ready = post_init(&b->post);
         assert(ready);
     }
     b->service.draining = false;
-    b->post.shard = shard_new(backend_models(), store_memory_open(), &(shard_options){0});
+    b->post.shard = shard_new(backend_models(), store_memory_open(), &(shard_options){.shed_target_ms = 5, .shed_interval_ms = 100});
     assert(b->post.shard);
 }
 

@@ -103,7 +103,7 @@ enum { REQUESTS = sizeof requests / sizeof *requests };
 static void check_request(unsigned which, const uint8_t *bytes, size_t count)
 {
     job_pool pool = {0};
-    job *j = job_take(&pool);
+    job *j = job_take(&pool, true);
     assert(j);
     const bool decoded = requests[which].decode(bytes, count, &backend_limits, j);
     const grpc_status status = j->error.status;
@@ -161,7 +161,7 @@ static void check_append_answer(const Vql__V1__AppendResponse *m)
 static void check_get_answer(const Vql__V1__GetResponse *m)
 {
     job_pool pool = {0};
-    job *j = job_take(&pool);
+    job *j = job_take(&pool, true);
     assert(j);
     j->sequence = m->sequence;
     j->history = (history_info){.first_time_ms = m->first_time_ms,

@@ -20,7 +20,7 @@ STOP_S = 60
 class Vqld:
     """Starts vqld and waits until it serves; a context manager that leaves no process behind."""
 
-    def __init__(self, program, model, threads):
+    def __init__(self, program, model, threads, options=()):
         self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
         folder = pathlib.Path(self._folder.name)
         self.log_file = folder / "log"
@@ -30,7 +30,7 @@ class Vqld:
             "--threads", threads, "--store", "memory", "--log-level", "info",
             "--max-candidates", MAX_CANDIDATES, "--max-events", MAX_EVENTS,
             "--max-message-bytes", MAX_MESSAGE_BYTES, "--max-future-ms", MAX_FUTURE_MS,
-            "--drain-ms", DRAIN_MS,
+            "--drain-ms", DRAIN_MS, *options,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("VQL_")}
         with open(self.log_file, "wb") as log:
@@ -43,6 +43,10 @@ class Vqld:
         except BaseException:
             self.__exit__()
             raise
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def _wait_for_address(self, port_file):
         deadline = time.monotonic() + START_S

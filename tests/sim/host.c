@@ -46,7 +46,9 @@ static shard *make_shard(const registry *models)
     store *st = store_memory_open();
     if (!st)
         abort();
-    const shard_options options = {.budget_bytes = sim.plan.budget_bytes};
+    const shard_options options = {.budget_bytes = sim.plan.budget_bytes,
+                                   .shed_target_ms = 60000,
+                                   .shed_interval_ms = 60000};
     shard *made = shard_new(models, st, &options);
     if (!made)
         abort();
@@ -76,6 +78,8 @@ host *host_new(const registry *models)
             .max_events = sim.plan.max_events,
             .max_future_ms = INT64_C(86400000),
         };
+        w->service.ledger.limit = (size_t)64 << 20;
+        w->service.jobs.ledger = &w->service.ledger;
         post *p = &h->posts[i];
         *p = (post){.index = i, .all = h->posts, .count = h->count, .service = &w->service};
         if (!post_init(p))
@@ -114,7 +118,9 @@ bool host_connect(host *h, wire *line)
     c->peer = (peer){.service = &w->service, .wake = on_wake};
     c->worker = w;
     const bool was = faults_arm(true);
-    c->session = session_new(&h->options, &service_handler, &c->peer);
+    session_options options = h->options;
+    options.ledger = &w->service.ledger;
+    c->session = session_new(&options, &service_handler, &c->peer);
     (void)faults_arm(was);
     if (!c->session) {
         free(c);
@@ -209,6 +215,7 @@ static void turn(host *h, uint32_t index)
     w->awake = false;
     const bool was = faults_arm(true);
     w->service.wall_ms = sim.wall_ms;
+    w->service.now_ns = sim.now_ns;
     for (connection *c = w->connections; c; c = c->next)
         read_connection(c);
     w->service.wall_ms = sim.wall_ms;
@@ -309,7 +316,7 @@ static void get(host *h, job *j, uint64_t user_id, uint32_t max_events)
     j->operation = OPERATION_GET;
     j->user_id = user_id;
     j->max_events = max_events;
-    shard_submit(s, j);
+    (void)shard_submit(s, j, sim.now_ns);
     while (shard_step(s, sim.now_ns) != j)
         ;
     if (j->error.status != GRPC_OK)
@@ -320,7 +327,7 @@ static void get(host *h, job *j, uint64_t user_id, uint32_t max_events)
 size_t host_history(host *h, uint64_t user_id, event **events)
 {
     job_pool pool = {0};
-    job *j = job_take(&pool);
+    job *j = job_take(&pool, true);
     if (!j)
         abort();
     get(h, j, user_id, UINT32_MAX);

@@ -28,7 +28,7 @@ static uint8_t packed[65536];
 
 static void setup(void)
 {
-    j = job_take(&pool);
+    j = job_take(&pool, true);
 }
 
 static void teardown(void)
