@@ -37,7 +37,8 @@ void backend_start(backend *b)
         assert(ready);
     }
     b->service.draining = false;
-    b->post.shard = shard_new(backend_models(), store_memory_open(), &(shard_options){.shed_target_ms = 5, .shed_interval_ms = 100});
+    b->post.shard = shard_new(backend_models(), store_memory_open(),
+                              &(shard_options){.shed_target_ms = 5, .shed_interval_ms = 100});
     assert(b->post.shard);
 }
 

@@ -46,9 +46,8 @@ static shard *make_shard(const registry *models)
     store *st = store_memory_open();
     if (!st)
         abort();
-    const shard_options options = {.budget_bytes = sim.plan.budget_bytes,
-                                   .shed_target_ms = 60000,
-                                   .shed_interval_ms = 60000};
+    const shard_options options = {
+        .budget_bytes = sim.plan.budget_bytes, .shed_target_ms = 60000, .shed_interval_ms = 60000};
     shard *made = shard_new(models, st, &options);
     if (!made)
         abort();
