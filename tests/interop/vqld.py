@@ -37,7 +37,6 @@ class Vqld:
             self._process = subprocess.Popen(
                 [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT)
-        self.pid = self._process.pid
         try:
             self.address = self._wait_for_address(port_file)
         except BaseException:
