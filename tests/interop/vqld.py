@@ -37,7 +37,6 @@ class Vqld:
             self._process = subprocess.Popen(
                 [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT)
-        self.pid = self._process.pid
         try:
             self.address = self._wait_for_address(port_file)
         except BaseException:
@@ -53,6 +52,10 @@ class Vqld:
                 break
             time.sleep(0.01)
         raise RuntimeError(f"vqld does not serve (exit code {self._process.poll()}):\n{self.log()}")
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def terminate(self):
         """Asks the server to stop, without waiting for it."""
