@@ -57,6 +57,10 @@ class Vqld:
             time.sleep(0.01)
         raise RuntimeError(f"vqld does not serve (exit code {self._process.poll()}):\n{self.log()}")
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def terminate(self):
         """Asks the server to stop, without waiting for it."""
         self._process.send_signal(signal.SIGTERM)

@@ -4,7 +4,8 @@
 
 A client has users of its own, which it deletes before it uses them: what was left by the one that
 was killed before it does not matter. It ends with exit code 3 and a line when an answer is wrong.
-The environment is that of tests/interop, and SOAK_VQLCTL.
+Asked while the server says that it is overloaded, it prints `overloaded` and asks again later. The
+environment is that of tests/interop, and SOAK_VQLCTL.
 """
 
 import json
@@ -13,15 +14,22 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 
 USERS = 3  # of a client
 CALL_S = 60
 WRONG = 3
 TOLERANCE = 1e-5
+OVERLOADED = "the server is overloaded"
+PUSHBACK_S = 0.1
 
 
 class Wrong(Exception):
     """An answer is not what it must be."""
+
+
+class Overloaded(Exception):
+    """The server has more to do than it can: what is asked again later."""
 
 
 def expect(condition, text):
@@ -45,12 +53,17 @@ class GrpcClient:
         self._rng = rng
 
     def round(self):
+        import grpc
         from client import Client
         client = Client()
         answers = 0
         try:
             for step in (self._history, self._streams, self._cancels, self._errors):
                 answers += step(client, self._rng.choice(self._users))
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNAVAILABLE and OVERLOADED in error.details():
+                raise Overloaded from error
+            raise Wrong(f"{error.code()}: {error.details()}") from error
         finally:
             client.close()
         return answers
@@ -103,7 +116,8 @@ class GrpcClient:
                 expect(len(call.result().scores) > 0, "Score: no scores")
                 answers += 1
             except grpc.RpcError as error:
-                expect(error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, f"Score: {error}")
+                if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise
         return answers
 
     def _errors(self, client, user):
@@ -112,7 +126,8 @@ class GrpcClient:
         try:
             client.history.Append(append_request(user, [event(1, 10_000)]), timeout=CALL_S)
         except grpc.RpcError as error:
-            expect(error.code() == grpc.StatusCode.INVALID_ARGUMENT, f"Append: {error}")
+            if error.code() != grpc.StatusCode.INVALID_ARGUMENT:
+                raise
             return 1
         raise Wrong("Append: an event type that there is not was taken")
 
@@ -131,7 +146,10 @@ class CtlClient:
         command = [os.environ["SOAK_VQLCTL"], "--server", os.environ["INTEROP_SERVER"],
                    "--format", "json", *map(str, words)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        expect(done.returncode == 0, f"{words[0]}: exit code {done.returncode}: {done.stderr}")
+        if OVERLOADED in done.stderr:
+            raise Overloaded
+        expect(done.returncode == 0,
+               f"{words[0]}: exit code {done.returncode}: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
     def round(self):
@@ -160,7 +178,11 @@ def main():
     try:
         client = (GrpcClient if kind == "grpc" else CtlClient)(number, rng)
         while True:
-            print(client.round(), flush=True)
+            try:
+                print(client.round(), flush=True)
+            except Overloaded:
+                print("overloaded", flush=True)
+                time.sleep(PUSHBACK_S)
     except Wrong as wrong:
         print(f"wrong: {wrong}", flush=True)
         sys.exit(WRONG)

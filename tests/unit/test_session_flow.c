@@ -319,6 +319,7 @@ int main(void)
     Suite *suite = suite_create("session_flow");
     TCase *tests = tcase_create("flow");
     tcase_add_checked_fixture(tests, start, stop);
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_message_of_the_greatest_size);
     tcase_add_test(tests, test_message_above_the_greatest_size);
     tcase_add_test(tests, test_prefix_of_a_huge_message);
