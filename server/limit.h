@@ -83,6 +83,7 @@ enum {
 
     /* Bytes read from or written to a socket at a time. */
     LIMIT_READ_BYTES = 65536,
+    LIMIT_BUSY_READ_BYTES = 16384, /* while requests wait to be worked on */
     LIMIT_WRITE_BYTES = 262144,
 
     /* Seconds of silence after which the kernel asks whether a client is still there. */

@@ -121,7 +121,8 @@ static void finish_turn(worker *w)
 {
     connections_flush(&w->connections);
     wake_others(w);
-    if (shard_idle(w->shard))
+    w->connections.busy = !shard_idle(w->shard);
+    if (!w->connections.busy)
         (void)uv_idle_stop(&w->busy);
     else
         (void)uv_idle_start(&w->busy, on_busy);

@@ -1,4 +1,4 @@
-"""The base of the tests: a vqld, an honest client beside the attack, and what neither may suffer."""
+"""The base of the tests: a vqld, an honest client beside an attack, and what neither may suffer."""
 
 import os
 import pathlib
