@@ -23,6 +23,7 @@ enum {
     EVENTS = 200,
     IN_FLIGHT = 64, /* of the closed loop */
     DEADLINE_MS = 1000,
+    SETTLE_MS = 200,       /* of each load that are not counted: until a queue counts as standing */
     MOST_SERVED = 2000000, /* latencies kept for one load */
     MOST_CANDIDATES = 10000,
 };
@@ -38,9 +39,9 @@ typedef struct bench {
     uint64_t random;
 
     /* The load at hand. */
-    double rate; /* requests a second; 0: a closed loop */
-    uint64_t start_ns, end_ns, next_ns;
-    uint64_t sent, served, refused, late, failed;
+    double rate;                        /* requests a second; 0: a closed loop */
+    uint64_t start_ns, end_ns, next_ns; /* counted from start_ns on */
+    uint64_t sent, came, served, refused, late, failed;
     uint64_t *latencies; /* [MOST_SERVED] */
     unsigned open;
 } bench;
@@ -61,6 +62,20 @@ static double next_random(bench *b)
 
 static void send_one(bench *b, uint64_t due_ns);
 
+/* A request that counts has ended. */
+static void count(bench *b, vqlc_status status, uint64_t latency_ns)
+{
+    b->came++;
+    if (status == VQLC_OK && b->served < MOST_SERVED)
+        b->latencies[b->served++] = latency_ns;
+    else if (status == VQLC_UNAVAILABLE)
+        b->refused++;
+    else if (status == VQLC_DEADLINE_EXCEEDED)
+        b->late++;
+    else
+        b->failed++;
+}
+
 static void on_scored(const vqlc_result *result, const Vql__V1__ScoreResponse *answer, void *arg)
 {
     shot *s = arg;
@@ -68,14 +83,8 @@ static void on_scored(const vqlc_result *result, const Vql__V1__ScoreResponse *a
     const uint64_t now = uv_hrtime();
     (void)answer;
     b->open--;
-    if (result->status == VQLC_OK && b->served < MOST_SERVED)
-        b->latencies[b->served++] = now - s->due_ns;
-    else if (result->status == VQLC_UNAVAILABLE)
-        b->refused++;
-    else if (result->status == VQLC_DEADLINE_EXCEEDED)
-        b->late++;
-    else
-        b->failed++;
+    if (s->due_ns >= b->start_ns)
+        count(b, result->status, now - s->due_ns);
     free(s);
     if (b->rate == 0 && now < b->end_ns)
         send_one(b, now);
@@ -117,13 +126,13 @@ static void on_timer(uv_timer_t *timer)
 static double run(bench *b, double rate, double seconds)
 {
     b->rate = rate;
-    b->sent = b->served = b->refused = b->late = b->failed = 0;
-    b->start_ns = uv_hrtime();
+    b->sent = b->came = b->served = b->refused = b->late = b->failed = 0;
+    b->next_ns = uv_hrtime();
+    b->start_ns = b->next_ns + (uint64_t)SETTLE_MS * 1000000;
     b->end_ns = b->start_ns + (uint64_t)(seconds * 1e9);
-    b->next_ns = b->start_ns;
     if (rate == 0)
         for (int i = 0; i < IN_FLIGHT; i++)
-            send_one(b, b->start_ns);
+            send_one(b, b->next_ns);
     else
         (void)uv_timer_start(&b->timer, on_timer, 0, 1);
     (void)uv_run(&b->loop, UV_RUN_DEFAULT);
@@ -174,7 +183,7 @@ static void append_all(bench *b)
 static void print_load(const bench *b, double load, double seconds)
 {
     (void)printf("%5.2f %10.0f %10.0f %10.0f %8.0f %7llu %9.2f %9.2f\n", load,
-                 (double)b->sent / seconds, (double)b->served / seconds,
+                 (double)b->came / seconds, (double)b->served / seconds,
                  (double)b->refused / seconds, (double)b->late / seconds,
                  (unsigned long long)b->failed, percentile_ms(b, 50), percentile_ms(b, 99));
     (void)fflush(stdout);

@@ -97,7 +97,7 @@ static const option options[] = {
     {"shed-target-ms", OPTION_COUNT, FIELD(shed_target_ms), "3", 1, 60000, NULL,
      "How many milliseconds a short request may wait for its turn while more come than can be "
      "served; longer ones may wait longer."},
-    {"shed-interval-ms", OPTION_COUNT, FIELD(shed_interval_ms), "25", 1, 60000, NULL,
+    {"shed-interval-ms", OPTION_COUNT, FIELD(shed_interval_ms), "100", 1, 60000, NULL,
      "How many milliseconds requests may pile up for before that rule holds; until then one may "
      "wait as long."},
     {"drain-ms", OPTION_MS, FIELD(drain_ms), "10000", 0, 3600000, NULL,

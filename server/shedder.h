@@ -6,8 +6,8 @@
  * overloaded queue is at most the target long, what is served is served soon, and the rest is told
  * early enough to go elsewhere.
  *
- * The article's 5 and 100 ms are for requests of milliseconds; --shed-target-ms and
- * --shed-interval-ms have their defaults for requests of less.
+ * The article's 5 and 100 ms are for requests of milliseconds; --shed-target-ms has a default for
+ * requests of less.
  *
  * What waits in a queue that will be served within the target is not refused, however long it has
  * waited: the thread was held up, and the queue does not stand.
