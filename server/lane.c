@@ -22,6 +22,14 @@ void lane_clear(lane *l)
     l->scorer = NULL;
 }
 
+/* Tells other threads whether more may come. */
+static void publish(lane *l, uint64_t now_ns)
+{
+    const bool refusing = shedder_refuses(&l->shedder, lane_jobs(l), now_ns);
+    if (refusing != atomic_load_explicit(&l->refusing, memory_order_relaxed))
+        atomic_store_explicit(&l->refusing, refusing, memory_order_relaxed);
+}
+
 void lane_push(lane *l, job *j, uint64_t now_ns)
 {
     if (lane_idle(l))
@@ -29,6 +37,7 @@ void lane_push(lane *l, job *j, uint64_t now_ns)
     if (l->queue.count == 0)
         shedder_empty(&l->shedder, now_ns);
     job_queue_push(&l->queue, j);
+    publish(l, now_ns);
 }
 
 job *lane_current(lane *l, uint64_t now_ns)
@@ -38,6 +47,7 @@ job *lane_current(lane *l, uint64_t now_ns)
         l->phase = LANE_FRESH;
         if (l->queue.count == 0)
             shedder_empty(&l->shedder, now_ns);
+        publish(l, now_ns);
     }
     return l->current;
 }
@@ -98,5 +108,6 @@ job *lane_sweep(lane *l, uint64_t now_ns)
     job *dropped = job_queue_remove(&l->queue, is_dropped, &(sweep){l, now_ns});
     if (l->queue.count == 0)
         shedder_empty(&l->shedder, now_ns);
+    publish(l, now_ns);
     return dropped;
 }

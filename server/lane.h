@@ -6,6 +6,7 @@
 #ifndef VQL_SERVER_LANE_H
 #define VQL_SERVER_LANE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ typedef struct lane {
     vql_scorer *scorer; /* for the job in hand */
     job *current;       /* in hand; NULL: none */
     lane_phase phase;
+    atomic_bool refusing; /* shedder_refuses, as it was when a job last came or went */
 } lane;
 
 /* Waits are as for shedder_init. False: no memory. */

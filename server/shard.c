@@ -131,6 +131,12 @@ bool shard_submit(shard *s, job *j, uint64_t now_ns)
     return true;
 }
 
+bool shard_refuses(const shard *s, bool is_long)
+{
+    return atomic_load_explicit(&s->lanes[is_long ? LANE_LONG : LANE_SHORT].refusing,
+                                memory_order_relaxed);
+}
+
 bool shard_idle(const shard *s)
 {
     return !s->dropped && count_jobs(s) == 0;

@@ -34,6 +34,12 @@ static bool route(void *owner, job *j)
     return true;
 }
 
+static bool refuses(void *owner, uint64_t user_id, bool is_long)
+{
+    const worker *w = owner;
+    return shard_refuses(w->workers[worker_of_user(user_id, w->worker_count)].shard, is_long);
+}
+
 /* Sends an answered job back to where it came from. */
 static void return_job(worker *w, job *j)
 {
@@ -190,6 +196,7 @@ int worker_init(worker *w, shard *s, int fd)
     w->connections.loop = &w->loop;
     w->connections.service = &w->service;
     w->service.route = route;
+    w->service.refuses = refuses;
     w->service.owner = w;
     w->service.origin = w->index;
     w->requests = mailbox_new(LIMIT_MAILBOX);
