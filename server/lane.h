@@ -24,6 +24,7 @@ typedef enum lane_phase {
 
 typedef struct lane {
     job_queue queue;
+    size_t pressing; /* jobs in the queue that are not patient: what the shedder is about */
     shedder shedder;
     pushback pushback;
     vql_scorer *scorer; /* for the job in hand */

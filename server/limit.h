@@ -33,7 +33,8 @@ enum {
 
     /*
      * A request without a deadline, or with one further off, waits its turn as if it had one this
-     * many milliseconds after it came, so that nothing waits forever behind what is more urgent.
+     * many milliseconds after it came, so that nothing waits forever behind what is more urgent;
+     * those of streams twice as many, so that a bulk import leaves other calls their turn.
      */
     LIMIT_HORIZON_MS = 1000,
 

@@ -323,6 +323,7 @@ static job *add_job(service *s, exchange *x)
     j->exchange = x;
     j->origin = s->origin;
     j->deadline_ns = call_deadline(x->call);
+    j->patient = x->method->streaming;
     j->arrived_ns = x->waiting_since != 0 && !x->method->streaming ? x->waiting_since : s->now_ns;
     *x->last = j;
     x->last = &j->next_in_exchange;
@@ -358,7 +359,7 @@ static void refuse(service *s, exchange *x, const grpc_error *error)
 static bool is_refused(const service *s, const exchange *x, const uint8_t *message, size_t bytes)
 {
     uint64_t user_id;
-    return s->refuses && decode_user(message, bytes, &user_id) &&
+    return s->refuses && !x->method->streaming && decode_user(message, bytes, &user_id) &&
            s->refuses(s->owner, user_id,
                       x->method->decode == decode_score &&
                           decode_most_candidates(message, bytes) > LIMIT_SHORT_CANDIDATES);
