@@ -94,7 +94,7 @@ static const option options[] = {
     {"scoring-format", OPTION_CHOICE, FIELD(scoring_format), "f32", 0, 0, scoring_formats,
      "The numbers that attention is computed with; bf16 is faster, and scores differ by up to "
      "0.004."},
-    {"shed-target-ms", OPTION_COUNT, FIELD(shed_target_ms), "5", 1, 60000, NULL,
+    {"shed-target-ms", OPTION_COUNT, FIELD(shed_target_ms), "3", 1, 60000, NULL,
      "How many milliseconds a short request may wait for its turn while more come than can be "
      "served; longer ones may wait longer."},
     {"shed-interval-ms", OPTION_COUNT, FIELD(shed_interval_ms), "100", 1, 60000, NULL,

@@ -15,6 +15,7 @@ struct connection {
     bool is_dirty;
     bool closing;
     bool broken; /* the session wants no more input */
+    bool denied; /* reading: it had to leave what is there to the next turn */
     session *session;
     uv_tcp_t socket;
     uv_timer_t timer;
@@ -88,25 +89,45 @@ static void close_connection(connection *c)
     if (c->next)
         c->next->link = c->link;
     c->owner->count--;
+    c->owner->denied -= c->denied;
     uv_close((uv_handle_t *)&c->socket, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
 }
 
+/*
+ * Whether the connection may read now. A turn reads for as long as it works on the shard, so that
+ * what arrives waits where its wait is measured, and what is denied goes first in the next turn.
+ */
+static bool may_read(connection *c)
+{
+    connections *all = c->owner;
+    const uint64_t now = uv_hrtime();
+    if (all->turn_end_ns == 0)
+        all->turn_end_ns = now + (uint64_t)LIMIT_TURN_US * 1000;
+    const bool denied = now >= all->turn_end_ns || (all->denied > 0 && !c->denied);
+    all->denied += denied;
+    all->denied -= c->denied;
+    c->denied = denied;
+    return !denied;
+}
+
+/* No room makes on_read come with UV_ENOBUFS, and what is there wait for the next turn. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     (void)suggested;
-    const connection *c = handle->data;
-    *buffer = uv_buf_init((char *)c->owner->read_buffer, LIMIT_READ_BYTES);
+    connection *c = handle->data;
+    const unsigned room = c->owner->busy ? LIMIT_BUSY_READ_BYTES : LIMIT_READ_BYTES;
+    *buffer = uv_buf_init((char *)c->owner->read_buffer, may_read(c) ? room : 0);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
     connection *c = stream->data;
-    if (count < 0) {
+    if (count < 0 && count != UV_ENOBUFS) {
         close_connection(c);
         return;
     }
-    if (c->broken || count == 0)
+    if (count < 0 || c->broken || count == 0)
         return;
     c->owner->service->wall_ms = c->owner->wall_ms();
     c->owner->service->now_ns = uv_hrtime();
@@ -198,6 +219,7 @@ static void flush(connection *c)
 
 void connections_flush(connections *all)
 {
+    all->turn_end_ns = 0;
     while (all->dirty) {
         connection *c = all->dirty;
         all->dirty = c->next_dirty;

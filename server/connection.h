@@ -28,6 +28,11 @@ typedef struct connections {
     connection *all;   /* every open one */
     connection *dirty; /* those with something to write */
 
+    /* The owner's: the shard has work, so that reading is to be done in smaller pieces. */
+    bool busy;
+    uint64_t turn_end_ns; /* when this turn has read enough; 0: it has read nothing */
+    uint32_t denied;      /* connections that had to leave something for the next turn */
+
     /* A listener whose next connection there was no memory for: tried again at each flush. */
     uv_stream_t *waiting;
 

@@ -230,3 +230,21 @@ bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SER
     return decode(message, bytes, grpc_health_v1_HealthCheckRequest_fields, &request,
                   "HealthCheckRequest", error);
 }
+
+bool decode_user(const uint8_t *message, size_t bytes, uint64_t *user_id)
+{
+    enum { USER_TAG = 1 << 3 }; /* field 1, a varint, in all requests of users */
+    if (bytes < 2 || message[0] != USER_TAG)
+        return false;
+    pb_istream_t stream = pb_istream_from_buffer(message + 1, bytes - 1);
+    return pb_decode_varint(&stream, user_id);
+}
+
+/* Each candidate is a varint, and each varint ends with a byte below 128. */
+size_t decode_most_candidates(const uint8_t *message, size_t bytes)
+{
+    size_t ends = 0;
+    for (size_t i = 0; i < bytes; i++)
+        ends += message[i] < 0x80;
+    return ends;
+}

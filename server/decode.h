@@ -28,6 +28,13 @@ bool decode_append(const uint8_t *message, size_t bytes, const request_limits *l
 bool decode_get(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 
+/*
+ * What can be told of a request without decoding it: its user, if that is its first field, as
+ * encoders write it (false: it is not), and the most candidates that it can have.
+ */
+bool decode_user(const uint8_t *message, size_t bytes, uint64_t *user_id);
+size_t decode_most_candidates(const uint8_t *message, size_t bytes);
+
 enum { HEALTH_SERVICE_BYTES = 128 }; /* longer service names are unknown anyhow, and cut */
 
 /* grpc.health.v1.HealthCheckRequest: service is set to the name asked for, terminated. */

@@ -51,6 +51,7 @@ typedef struct job {
     uint32_t origin;
     size_t counted; /* bytes in the pool's ledger */
     bool done;
+    bool patient; /* of a stream, which flow control slows down: never refused for its wait */
     atomic_bool cancelled;
     uint64_t deadline_ns; /* on the clock of `now`; UINT64_MAX: none */
     uint64_t arrived_ns;  /* on the same clock: since when it waits */

@@ -22,13 +22,29 @@ void lane_clear(lane *l)
     l->scorer = NULL;
 }
 
+/* The jobs that a new one waits for, and that refusing makes fewer. */
+static size_t count_pressing(const lane *l)
+{
+    return l->pressing + (l->current != NULL);
+}
+
+/* Tells other threads whether more may come. */
+static void publish(lane *l, uint64_t now_ns)
+{
+    const bool refusing = shedder_refuses(&l->shedder, count_pressing(l), now_ns);
+    if (refusing != atomic_load_explicit(&l->refusing, memory_order_relaxed))
+        atomic_store_explicit(&l->refusing, refusing, memory_order_relaxed);
+}
+
 void lane_push(lane *l, job *j, uint64_t now_ns)
 {
     if (lane_idle(l))
         shedder_begin(&l->shedder, now_ns);
-    if (l->queue.count == 0)
+    if (l->pressing == 0)
         shedder_empty(&l->shedder, now_ns);
+    l->pressing += !j->patient;
     job_queue_push(&l->queue, j);
+    publish(l, now_ns);
 }
 
 job *lane_current(lane *l, uint64_t now_ns)
@@ -36,8 +52,10 @@ job *lane_current(lane *l, uint64_t now_ns)
     if (!l->current) {
         l->current = job_queue_pop(&l->queue);
         l->phase = LANE_FRESH;
-        if (l->queue.count == 0)
+        l->pressing -= l->current && !l->current->patient;
+        if (l->pressing == 0)
             shedder_empty(&l->shedder, now_ns);
+        publish(l, now_ns);
     }
     return l->current;
 }
@@ -73,9 +91,9 @@ bool lane_drops(lane *l, job *j, uint64_t now_ns)
             grpc_fail(&j->error, GRPC_DEADLINE_EXCEEDED, "deadline passed before work began");
         return true;
     }
-    if (j == l->current && l->phase != LANE_FRESH)
+    if (j->patient || (j == l->current && l->phase != LANE_FRESH))
         return false;
-    if (!shedder_sheds(&l->shedder, lane_jobs(l), j->arrived_ns, now_ns))
+    if (!shedder_sheds(&l->shedder, count_pressing(l), j->arrived_ns, now_ns))
         return false;
     shed(l, j, now_ns);
     return true;
@@ -96,7 +114,10 @@ static bool is_dropped(void *context, job *j)
 job *lane_sweep(lane *l, uint64_t now_ns)
 {
     job *dropped = job_queue_remove(&l->queue, is_dropped, &(sweep){l, now_ns});
-    if (l->queue.count == 0)
+    for (const job *j = dropped; j; j = j->next_queued)
+        l->pressing -= !j->patient;
+    if (l->pressing == 0)
         shedder_empty(&l->shedder, now_ns);
+    publish(l, now_ns);
     return dropped;
 }

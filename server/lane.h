@@ -6,6 +6,7 @@
 #ifndef VQL_SERVER_LANE_H
 #define VQL_SERVER_LANE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,11 +24,13 @@ typedef enum lane_phase {
 
 typedef struct lane {
     job_queue queue;
+    size_t pressing; /* jobs in the queue that are not patient: what the shedder is about */
     shedder shedder;
     pushback pushback;
     vql_scorer *scorer; /* for the job in hand */
     job *current;       /* in hand; NULL: none */
     lane_phase phase;
+    atomic_bool refusing; /* shedder_refuses, as it was when a job last came or went */
 } lane;
 
 /* Waits are as for shedder_init. False: no memory. */

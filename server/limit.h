@@ -33,7 +33,8 @@ enum {
 
     /*
      * A request without a deadline, or with one further off, waits its turn as if it had one this
-     * many milliseconds after it came, so that nothing waits forever behind what is more urgent.
+     * many milliseconds after it came, so that nothing waits forever behind what is more urgent;
+     * those of streams twice as many, so that a bulk import leaves other calls their turn.
      */
     LIMIT_HORIZON_MS = 1000,
 
@@ -83,6 +84,7 @@ enum {
 
     /* Bytes read from or written to a socket at a time. */
     LIMIT_READ_BYTES = 65536,
+    LIMIT_BUSY_READ_BYTES = 16384, /* while requests wait to be worked on */
     LIMIT_WRITE_BYTES = 262144,
 
     /* Seconds of silence after which the kernel asks whether a client is still there. */

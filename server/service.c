@@ -313,8 +313,8 @@ static void end_unavailable(exchange *x, const char *why)
 static job *add_job(service *s, exchange *x)
 {
     job *j = job_take(&s->jobs, x->peer->jobs <= 1);
-    pushback_note(&s->pushback, !j);
     if (!j) {
+        pushback_note(&s->pushback, true);
         x->broken = true;
         call_hold(x->call);
         end_unavailable(x, "the server is overloaded: too many requests are under way");
@@ -323,6 +323,7 @@ static job *add_job(service *s, exchange *x)
     j->exchange = x;
     j->origin = s->origin;
     j->deadline_ns = call_deadline(x->call);
+    j->patient = x->method->streaming;
     j->arrived_ns = x->waiting_since != 0 && !x->method->streaming ? x->waiting_since : s->now_ns;
     *x->last = j;
     x->last = &j->next_in_exchange;
@@ -354,9 +355,25 @@ static void refuse(service *s, exchange *x, const grpc_error *error)
     refuse_job(s, x, j);
 }
 
+/* Whether a request can be refused before it is decoded: its shard has more than it can do. */
+static bool is_refused(const service *s, const exchange *x, const uint8_t *message, size_t bytes)
+{
+    uint64_t user_id;
+    return s->refuses && !x->method->streaming && decode_user(message, bytes, &user_id) &&
+           s->refuses(s->owner, user_id,
+                      x->method->decode == decode_score &&
+                          decode_most_candidates(message, bytes) > LIMIT_SHORT_CANDIDATES);
+}
+
 /* Decodes and validates a request and sends it on its way. False: the job's error says why not. */
 static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, size_t bytes)
 {
+    if (is_refused(s, x, message, bytes)) {
+        pushback_note(&s->pushback, true);
+        grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: the request would wait");
+        j->error.pushback_ms = pushback_ms(&s->pushback);
+        return false;
+    }
     if (!x->method->decode(message, bytes, &s->limits, j) ||
         !validate(j, &s->limits, s->models, s->wall_ms))
         return false;
@@ -367,6 +384,7 @@ static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, si
         return false;
     }
     job_count(&s->jobs, j);
+    pushback_note(&s->pushback, false);
     return s->route(s->owner, j);
 }
 

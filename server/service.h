@@ -42,6 +42,8 @@ typedef struct service {
      * within. False: the job was not taken, as its error says.
      */
     bool (*route)(void *owner, job *j);
+    /* Whether a user's shard refuses more of a kind (shard_refuses); NULL: none does. */
+    bool (*refuses)(void *owner, uint64_t user_id, bool is_long);
     void *owner;
 
     /* The owner's clock, brought up to date before it feeds a session. */

@@ -17,7 +17,8 @@
  * Memory is bounded: options.max_streams calls, each with at most one message of
  * options.max_message_bytes being put together, one stream window of unread input, and answers of
  * which no more are asked for (the input is held) while more than options.max_unsent_bytes wait for
- * the peer.
+ * the peer; and all of them together by options.max_connection_bytes of input and as many of
+ * answers, beyond which the connection's window stays shut, or messages are refused.
  */
 #ifndef VQL_SERVER_SESSION_H
 #define VQL_SERVER_SESSION_H

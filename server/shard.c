@@ -125,10 +125,17 @@ bool shard_submit(shard *s, job *j, uint64_t now_ns)
         j->error.pushback_ms = pushback_ms(&s->pushback);
         return false;
     }
-    const uint64_t horizon_ns = now_ns + (uint64_t)LIMIT_HORIZON_MS * NS_PER_MS;
+    const uint64_t horizon_ms = j->patient ? 2 * LIMIT_HORIZON_MS : LIMIT_HORIZON_MS;
+    const uint64_t horizon_ns = now_ns + horizon_ms * NS_PER_MS;
     j->due_ns = j->deadline_ns < horizon_ns ? j->deadline_ns : horizon_ns;
     lane_push(&s->lanes[lane_of(j)], j, now_ns);
     return true;
+}
+
+bool shard_refuses(const shard *s, bool is_long)
+{
+    return atomic_load_explicit(&s->lanes[is_long ? LANE_LONG : LANE_SHORT].refusing,
+                                memory_order_relaxed);
 }
 
 bool shard_idle(const shard *s)

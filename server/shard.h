@@ -44,6 +44,12 @@ void shard_free(shard *s);
  */
 bool shard_submit(shard *s, job *j, uint64_t now_ns);
 
+/*
+ * Whether a request, a Score of many candidates or any other, would be refused for the time that it
+ * had to wait: then it need not be decoded. From any thread.
+ */
+bool shard_refuses(const shard *s, bool is_long);
+
 /* True when no job waits. */
 bool shard_idle(const shard *s);
 

@@ -14,7 +14,7 @@ void shedder_empty(shedder *s, uint64_t now_ns)
 
 bool shedder_is_standing(const shedder *s, uint64_t now_ns)
 {
-    return now_ns > s->empty_ns && now_ns - s->empty_ns > s->interval_ns;
+    return now_ns < s->strict_ns || (now_ns > s->empty_ns && now_ns - s->empty_ns > s->interval_ns);
 }
 
 void shedder_begin(shedder *s, uint64_t now_ns)
@@ -31,9 +31,25 @@ void shedder_served(shedder *s, uint64_t now_ns)
     s->served_ns = now_ns;
 }
 
-bool shedder_sheds(const shedder *s, size_t waiting, uint64_t arrived_ns, uint64_t now_ns)
+/* The queue stands, and is to be kept short for another interval. */
+static bool refuse(shedder *s, uint64_t now_ns)
+{
+    s->strict_ns = now_ns + s->interval_ns;
+    return true;
+}
+
+bool shedder_sheds(shedder *s, size_t waiting, uint64_t arrived_ns, uint64_t now_ns)
 {
     if (now_ns <= arrived_ns || waiting * s->mean_ns <= s->target_ns)
         return false;
-    return now_ns - arrived_ns > (shedder_is_standing(s, now_ns) ? s->target_ns : s->interval_ns);
+    const uint64_t waited_ns = now_ns - arrived_ns;
+    if (shedder_is_standing(s, now_ns))
+        return waited_ns > s->target_ns && refuse(s, now_ns);
+    return waited_ns > s->interval_ns;
+}
+
+bool shedder_refuses(shedder *s, size_t waiting, uint64_t now_ns)
+{
+    return waiting * s->mean_ns > s->target_ns && shedder_is_standing(s, now_ns) &&
+           refuse(s, now_ns);
 }

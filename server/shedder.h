@@ -6,6 +6,9 @@
  * overloaded queue is at most the target long, what is served is served soon, and the rest is told
  * early enough to go elsewhere.
  *
+ * The article's 5 and 100 ms are for requests of milliseconds; --shed-target-ms has a default for
+ * requests of less.
+ *
  * What waits in a queue that will be served within the target is not refused, however long it has
  * waited: the thread was held up, and the queue does not stand.
  *
@@ -22,6 +25,7 @@ typedef struct shedder {
     uint64_t target_ns;
     uint64_t interval_ns;
     uint64_t empty_ns;  /* when the queue was last known to be empty */
+    uint64_t strict_ns; /* until when the queue counts as standing, empty or not */
     uint64_t served_ns; /* when a request was last done, or begun after a pause */
     uint64_t mean_ns;   /* between two that are done, a moving average */
 } shedder;
@@ -38,10 +42,19 @@ void shedder_begin(shedder *s, uint64_t now_ns);
 /* A request is done. */
 void shedder_served(shedder *s, uint64_t now_ns);
 
-/* Whether the queue has not been empty for longer than the interval. */
+/*
+ * Whether the queue has not been empty for longer than the interval, or had to refuse within the
+ * last one: a moment without a queue does not end an overload.
+ */
 bool shedder_is_standing(const shedder *s, uint64_t now_ns);
 
 /* Whether a request, of so many, that has waited since arrived_ns is to be refused. */
-bool shedder_sheds(const shedder *s, size_t waiting, uint64_t arrived_ns, uint64_t now_ns);
+bool shedder_sheds(shedder *s, size_t waiting, uint64_t arrived_ns, uint64_t now_ns);
+
+/*
+ * Whether one that would come now, behind so many, would be refused when its turn came: the queue
+ * stands, and is longer than the target.
+ */
+bool shedder_refuses(shedder *s, size_t waiting, uint64_t now_ns);
 
 #endif

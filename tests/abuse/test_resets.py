@@ -1,4 +1,4 @@
-"""Streams that are opened for nothing: reset by the client, or by the server that it makes do so."""
+"""Streams opened for nothing: reset by the client, or by the server that it makes do so."""
 
 import struct
 import unittest

@@ -453,6 +453,29 @@ START_TEST(a_standing_queue_is_shed)
 }
 END_TEST
 
+/* Requests of streams are slowed down by flow control, and refused for nothing but their limits. */
+START_TEST(streams_are_patient)
+{
+    enum { JOBS = 200 };
+    for (uint64_t i = 0; i < JOBS; i++) {
+        job *j = make_score(i, 1, 1000);
+        j->patient = true;
+        ck_assert(shard_submit(s, j, 0));
+    }
+    job *call = make_score(JOBS, 1, 1000);
+    call->arrived_ns = 900 * MS;
+    ck_assert(!shard_refuses(s, false));
+    ck_assert(shard_submit(s, call, 900 * MS));
+    unsigned served = 0;
+    for (job *j = shard_step(s, 1500 * MS); j; j = shard_step(s, 1500 * MS + served++)) {
+        ck_assert_int_eq(j->error.status, GRPC_OK);
+        ck_assert(served > 0 || j == call); /* which is due before them */
+        job_give(&pool, j);
+    }
+    ck_assert_uint_eq(served, JOBS + 1);
+}
+END_TEST
+
 START_TEST(a_full_shard_refuses)
 {
     job *more = make_score(1, 1, 1000);
@@ -509,6 +532,7 @@ int main(void)
     tcase_add_test(test, a_delete_ends_a_rebuild);
     tcase_add_test(test, a_rebuild_goes_on_where_it_was_given_up);
     tcase_add_test(test, a_standing_queue_is_shed);
+    tcase_add_test(test, streams_are_patient);
     tcase_add_test(test, a_full_shard_refuses);
     tcase_add_test(test, cancelled_jobs_do_not_wait_for_their_turn);
     suite_add_tcase(suite, test);

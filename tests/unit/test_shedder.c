@@ -30,8 +30,14 @@ START_TEST(a_standing_queue_may_be_as_long_as_the_target)
     ck_assert(shedder_is_standing(&s, now));
     ck_assert(!shedder_sheds(&s, MANY, now - 5 * MS, now));
     ck_assert(shedder_sheds(&s, MANY, now - 5 * MS - 1, now));
-    shedder_empty(&s, now);
-    ck_assert(!shedder_sheds(&s, MANY, now - 5 * MS - 1, now));
+    shedder_empty(&s, now); /* which does not end what had to refuse just now */
+    ck_assert(shedder_sheds(&s, MANY, now - 5 * MS - 1, now));
+    ck_assert(shedder_refuses(&s, MANY, now + 99 * MS));
+    ck_assert(!shedder_refuses(&s, 1, now + 99 * MS));
+    shedder_empty(&s, now + 200 * MS);
+    ck_assert(!shedder_is_standing(&s, now + 200 * MS));
+    ck_assert(!shedder_refuses(&s, MANY, now + 200 * MS));
+    ck_assert(!shedder_sheds(&s, MANY, now + 190 * MS, now + 200 * MS));
 }
 END_TEST
 
