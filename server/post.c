@@ -24,9 +24,16 @@ static bool route(void *owner, job *j)
     return true;
 }
 
+static bool refuses(void *owner, uint64_t user_id, bool is_long)
+{
+    const post *p = owner;
+    return shard_refuses(p->all[post_of_user(user_id, p->count)].shard, is_long);
+}
+
 bool post_init(post *p)
 {
     p->service->route = route;
+    p->service->refuses = refuses;
     p->service->owner = p;
     p->service->origin = p->index;
     p->requests = mailbox_new(LIMIT_MAILBOX);

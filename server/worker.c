@@ -8,61 +8,6 @@
 
 enum { NS_PER_US = 1000 };
 
-<<<<<<< HEAD
-=======
-uint32_t worker_of_user(uint64_t user_id, uint32_t worker_count)
-{
-    return (uint32_t)((id_hash(user_id) >> 32) * worker_count >> 32);
-}
-
-static void wake_later(worker *w, uint32_t other)
-{
-    w->to_wake[other] = true;
-}
-
-static bool route(void *owner, job *j)
-{
-    worker *w = owner;
-    const uint32_t home = worker_of_user(j->user_id, w->worker_count);
-    if (home == w->index)
-        return shard_submit(w->shard, j, w->service.now_ns);
-    if (!mailbox_put(w->workers[home].requests, j)) {
-        service_overloaded(&w->service, j, LIMIT_MAILBOX);
-        return false;
-    }
-    wake_later(w, home);
-    return true;
-}
-
-static bool refuses(void *owner, uint64_t user_id, bool is_long)
-{
-    const worker *w = owner;
-    return shard_refuses(w->workers[worker_of_user(user_id, w->worker_count)].shard, is_long);
-}
-
-/* Sends an answered job back to where it came from. */
-static void return_job(worker *w, job *j)
-{
-    const uint32_t origin = j->origin;
-    if (origin == w->index) {
-        service_complete(&w->service, j);
-        return;
-    }
-    /* Cannot be full: it has room for every job that its worker may have under way. */
-    (void)mailbox_put(w->workers[origin].answers, j);
-    wake_later(w, origin);
-}
-
-static void read_mailboxes(worker *w)
-{
-    for (job *j = mailbox_take(w->requests); j; j = mailbox_take(w->requests))
-        if (!shard_submit(w->shard, j, w->service.now_ns))
-            return_job(w, j);
-    for (job *j = mailbox_take(w->answers); j; j = mailbox_take(w->answers))
-        service_complete(&w->service, j);
-}
-
->>>>>>> load
 static void on_busy(uv_idle_t *idle)
 {
     (void)idle; /* its being active is what keeps the loop from blocking */
@@ -110,14 +55,9 @@ static void on_wakeup(uv_async_t *wakeup)
 static void finish_turn(worker *w)
 {
     connections_flush(&w->connections);
-<<<<<<< HEAD
     post_wake(w->post, wake, w);
-    if (shard_idle(w->post->shard))
-=======
-    wake_others(w);
-    w->connections.busy = !shard_idle(w->shard);
+    w->connections.busy = !shard_idle(w->post->shard);
     if (!w->connections.busy)
->>>>>>> load
         (void)uv_idle_stop(&w->busy);
     else
         (void)uv_idle_start(&w->busy, on_busy);
@@ -184,18 +124,8 @@ int worker_init(worker *w, shard *s, int fd)
     }
     w->connections.loop = &w->loop;
     w->connections.service = &w->service;
-<<<<<<< HEAD
     w->post->service = &w->service;
     const bool posted = post_init(w->post);
-=======
-    w->service.route = route;
-    w->service.refuses = refuses;
-    w->service.owner = w;
-    w->service.origin = w->index;
-    w->requests = mailbox_new(LIMIT_MAILBOX);
-    w->answers = mailbox_new(LIMIT_JOBS);
-    w->to_wake = calloc(w->worker_count, sizeof *w->to_wake);
->>>>>>> load
     (void)init_handles(w);
     result = listen_on(w, fd);
     if (!connections_init(&w->connections) || !posted)
