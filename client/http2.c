@@ -135,7 +135,8 @@ static void end_answer(nghttp2_session *session, int32_t stream_id)
     if (r == NULL)
         return;
     if (nghttp2_session_get_stream_local_close(session, stream_id) == 0)
-        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_CANCEL);
+        engine_check(r->owner, nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream_id,
+                                                         NGHTTP2_CANCEL));
     finish(r, NGHTTP2_NO_ERROR);
 }
 

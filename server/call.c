@@ -14,6 +14,8 @@ call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns)
     c->session = s;
     c->stream_id = stream_id;
     c->timeout_ns = timeout_ns;
+    c->body_since_ns = UINT64_MAX;
+    c->body_due_ns = UINT64_MAX;
     c->deadline_ns = timeout_ns > UINT64_MAX - s->now_ns ? UINT64_MAX : s->now_ns + timeout_ns;
     c->handler = &s->handler;
     c->context = s->context;
@@ -25,6 +27,29 @@ call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns)
     return c;
 }
 
+void call_make_ready(call *c)
+{
+    if (c->ready)
+        return;
+    c->ready = true;
+    TAILQ_INSERT_TAIL(&c->session->ready, c, in_ready);
+}
+
+void call_count(call *c)
+{
+    session *s = c->session;
+    ledger_set(&s->input, &c->input_counted, c->input.capacity);
+    ledger_set(&s->output, &c->output_counted, c->output.capacity);
+    if (s->options.ledger)
+        ledger_set(s->options.ledger, &c->counted, c->input_counted + c->output_counted);
+    if (s->clogged && !ledger_has_share(&s->output, s->options.ledger)) {
+        s->clogged = false;
+        for (call *other = TAILQ_FIRST(&s->calls); other; other = TAILQ_NEXT(other, in_session))
+            call_make_ready(other);
+    }
+    session_credit(s);
+}
+
 void call_free(call *c)
 {
     assert(c->over);
@@ -33,6 +58,7 @@ void call_free(call *c)
     TAILQ_REMOVE(&c->session->calls, c, in_session);
     byte_queue_clear(&c->input);
     byte_queue_clear(&c->output);
+    call_count(c);
     byte_queue_clear(&c->headers);
     byte_queue_clear(&c->trailers);
     free(c->message);
@@ -40,41 +66,21 @@ void call_free(call *c)
     free(c);
 }
 
-static void make_ready(call *c)
-{
-    if (c->ready)
-        return;
-    c->ready = true;
-    TAILQ_INSERT_TAIL(&c->session->ready, c, in_ready);
-}
-
-/* Answers are waiting for the peer: no more are asked for. */
-static bool is_clogged(const call *c)
-{
-    return byte_queue_size(&c->output) > c->session->options.max_unsent_bytes;
-}
-
-static bool is_blocked(const call *c)
-{
-    return c->over || c->refused || c->held || is_clogged(c);
-}
-
-/* Gives the stream's window back for all but the last `kept` bytes that were received. */
-static void give_back_window(call *c, size_t kept)
+bool call_is_clogged(const call *c)
 {
     session *s = c->session;
-    if (c->unread <= kept)
-        return;
-    const size_t read = c->unread - kept;
-    c->unread = kept;
-    if (!s->broken)
-        session_check(s, nghttp2_session_consume_stream(s->h2, c->stream_id, read));
+    if (ledger_has_share(&s->output, s->options.ledger))
+        s->clogged = true;
+    return s->clogged || byte_queue_size(&c->output) > s->options.max_unsent_bytes;
 }
 
-static void discard_input(call *c)
+/* Answers left for the client. */
+static void moved(call *c)
 {
-    byte_queue_clear(&c->input);
-    give_back_window(c, 0);
+    session *s = c->session;
+    call_count(c);
+    budget_earn(&s->budget, BUDGET_ANSWER_NS);
+    patience_start(&s->patience, PATIENCE_WINDOW, s->now_ns, true);
 }
 
 static ssize_t read_output(nghttp2_session *h2, int32_t stream_id, uint8_t *out, size_t capacity,
@@ -82,21 +88,22 @@ static ssize_t read_output(nghttp2_session *h2, int32_t stream_id, uint8_t *out,
 {
     (void)context;
     call *c = source->ptr;
-    const bool clogged = is_clogged(c);
+    const bool clogged = call_is_clogged(c);
     const size_t size = byte_queue_size(&c->output);
-    const size_t count = size < capacity ? size : capacity;
-    if (count > 0) {
-        memcpy(out, byte_queue_front(&c->output), count);
-        byte_queue_take(&c->output, count);
+    const size_t taken = size < capacity ? size : capacity;
+    if (taken > 0) {
+        memcpy(out, byte_queue_front(&c->output), taken);
+        byte_queue_take(&c->output, taken);
+        moved(c);
     }
-    if (clogged && !is_clogged(c) && !c->over)
-        make_ready(c);
-    if (count < size || !c->over)
-        return count > 0 ? (ssize_t)count : NGHTTP2_ERR_DEFERRED;
+    if (clogged && !call_is_clogged(c) && !c->over)
+        call_make_ready(c);
+    if (taken < size || !c->over)
+        return taken > 0 ? (ssize_t)taken : NGHTTP2_ERR_DEFERRED;
     *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (response_end(h2, stream_id, &c->status) != 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    return (ssize_t)count;
+    return (ssize_t)taken;
 }
 
 static response_metadata metadata_of(const byte_queue *fields)
@@ -157,7 +164,7 @@ static void conclude(call *c, const response_status *status)
         session_check(s, response_only(s->h2, c->stream_id, &head, &c->status));
     }
     if (!c->delivering)
-        discard_input(c);
+        call_discard_input(c);
 }
 
 void call_fail(call *c, const grpc_error *error)
@@ -172,8 +179,7 @@ void call_fail(call *c, const grpc_error *error)
     conclude(c, &status);
 }
 
-/* Ends the call with a status that is not the handler's. */
-static void fail(call *c, const grpc_error *error)
+void call_abort(call *c, const grpc_error *error)
 {
     call_fail(c, error);
     c->handler->on_cancel(c->context, c);
@@ -211,194 +217,7 @@ void call_expire(call *c)
             s, nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, c->stream_id, NGHTTP2_CANCEL));
     }
     if (!c->over)
-        fail(c, &error);
-}
-
-/* Delivers a message as it was before it was compressed. */
-static void deliver_compressed(call *c, const uint8_t *message)
-{
-    uint8_t *plain;
-    size_t count;
-    c->gzip = gzip_inflate(message, c->frame.length, c->session->options.max_message_bytes, &plain,
-                           &count);
-    if (c->gzip == GZIP_OK)
-        c->handler->on_message(c->context, c, plain, count);
-    free(plain);
-}
-
-static void deliver_message(call *c, const uint8_t *message)
-{
-    if (c->asked && c->rpc && !c->rpc->many_requests) {
-        c->surplus = true;
-        return;
-    }
-    c->asked = true;
-    if (c->frame.flag)
-        deliver_compressed(c, message);
-    else
-        c->handler->on_message(c->context, c, message, c->frame.length);
-}
-
-/* Nothing that follows can be understood. */
-static bool is_bad(const call *c)
-{
-    return c->surplus || c->gzip != GZIP_OK ||
-           (c->frame.result != FRAME_PARTIAL && c->frame.result != FRAME_WHOLE);
-}
-
-/* Delivers the whole messages at the front of bytes and returns how many bytes they took. */
-static size_t deliver(call *c, const uint8_t *bytes, size_t count)
-{
-    const bool gzip = strcmp(c->encoding, "gzip") == 0;
-    const uint32_t limit = c->session->options.max_message_bytes;
-    size_t taken = 0;
-    c->delivering = true;
-    while (!is_blocked(c) && !is_bad(c)) {
-        c->frame = frame_parse(bytes + taken, count - taken, limit, gzip);
-        if (c->frame.result != FRAME_WHOLE)
-            break;
-        const uint8_t *message = bytes + taken + FRAME_PREFIX_BYTES;
-        taken += FRAME_PREFIX_BYTES + c->frame.length;
-        deliver_message(c, message);
-    }
-    c->delivering = false;
-    return taken;
-}
-
-static grpc_status fail_too_long(const call *c, grpc_error *error, const char *what)
-{
-    const uint32_t limit = c->session->options.max_message_bytes;
-    grpc_fail(error, GRPC_RESOURCE_EXHAUSTED, "message of %u bytes %s than the limit of %u bytes",
-              c->frame.length, what, limit);
-    grpc_error_limit(error, "MESSAGE_TOO_LONG", "max-message-bytes", limit);
-    return error->status;
-}
-
-/* What is wrong with a message that came compressed, if anything is. */
-static grpc_status check_gzip(const call *c, grpc_error *error)
-{
-    switch (c->gzip) {
-    case GZIP_OK:
-        break;
-    case GZIP_MALFORMED:
-        return grpc_fail(error, GRPC_INTERNAL, "compressed message of %u bytes is not gzip",
-                         c->frame.length);
-    case GZIP_TOO_LONG:
-        return fail_too_long(c, error, "inflates to more");
-    case GZIP_NO_MEMORY:
-        return grpc_fail(error, GRPC_RESOURCE_EXHAUSTED, "no memory for a message");
-    }
-    return GRPC_OK;
-}
-
-/* What is wrong with a frame, if anything is. */
-static grpc_status check_frame(const call *c, grpc_error *error)
-{
-    switch (c->frame.result) {
-    case FRAME_BAD_FLAG:
-        return grpc_fail(error, GRPC_INTERNAL, "compressed flag is %u, neither 0 nor 1",
-                         c->frame.flag);
-    case FRAME_COMPRESSED:
-        if (!*c->encoding || strcmp(c->encoding, "identity") == 0)
-            return grpc_fail(error, GRPC_INTERNAL, "compressed flag is 1 without a grpc-encoding");
-        return grpc_fail(error, GRPC_UNIMPLEMENTED,
-                         "grpc-encoding '%s' is not supported, only identity and gzip",
-                         c->encoding);
-    case FRAME_TOO_LONG:
-        return fail_too_long(c, error, "is longer");
-    case FRAME_PARTIAL:
-    case FRAME_WHOLE:
-        break;
-    }
-    return check_gzip(c, error);
-}
-
-/* What is wrong with the input, if anything is. */
-static grpc_status check_input(const call *c, grpc_error *error)
-{
-    if (check_frame(c, error) != GRPC_OK)
-        return error->status;
-    if (c->surplus)
-        return grpc_fail(error, GRPC_UNIMPLEMENTED, "%s takes one request; a second one came",
-                         c->rpc->path);
-    const size_t rest = byte_queue_size(&c->input);
-    if (c->ended && rest > 0 && !is_blocked(c))
-        return grpc_fail(error, GRPC_INTERNAL, "the stream ended %zu bytes into a message", rest);
-    if (c->ended && rest == 0 && !c->asked && c->rpc && !c->rpc->many_requests)
-        return grpc_fail(error, GRPC_UNIMPLEMENTED, "%s takes one request; none came",
-                         c->rpc->path);
-    return GRPC_OK;
-}
-
-static void refuse(call *c, const grpc_error *error)
-{
-    c->refused = true;
-    discard_input(c);
-    c->handler->on_refused(c->context, c, error);
-}
-
-/*
- * Brings the call up to date with what was delivered. A bad input is refused, if that may be done
- * now, and otherwise the next time that the session comes by.
- */
-static void settle(call *c, bool may_refuse)
-{
-    grpc_error error;
-    if (c->over || c->refused) {
-        discard_input(c);
-    } else if (check_input(c, &error) != GRPC_OK) {
-        if (may_refuse)
-            refuse(c, &error);
-        else
-            make_ready(c);
-    } else if (is_blocked(c)) {
-        give_back_window(c, byte_queue_size(&c->input));
-    } else {
-        give_back_window(c, 0);
-        if (c->ended && !c->half_closed) {
-            c->half_closed = true;
-            c->handler->on_half_close(c->context, c);
-        }
-    }
-}
-
-static void pump(call *c, bool may_refuse)
-{
-    const size_t size = byte_queue_size(&c->input);
-    if (size > 0)
-        byte_queue_take(&c->input, deliver(c, byte_queue_front(&c->input), size));
-    settle(c, may_refuse);
-}
-
-void call_pump(call *c)
-{
-    if (c->ready) {
-        c->ready = false;
-        TAILQ_REMOVE(&c->session->ready, c, in_ready);
-    }
-    pump(c, true);
-}
-
-void call_receive(call *c, const uint8_t *bytes, size_t count)
-{
-    c->unread += count;
-    /* Messages that arrive whole are delivered from where they are. */
-    const size_t taken = byte_queue_size(&c->input) > 0 ? 0 : deliver(c, bytes, count);
-    if (c->over || c->refused || is_bad(c)) {
-        settle(c, true);
-    } else if (byte_queue_append(&c->input, bytes + taken, count - taken)) {
-        pump(c, true);
-    } else {
-        grpc_error error;
-        grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "no memory for a message");
-        fail(c, &error);
-    }
-}
-
-void call_receive_end(call *c)
-{
-    c->ended = true;
-    settle(c, true);
+        call_abort(c, &error);
 }
 
 void call_set_data(call *c, void *data)
@@ -503,6 +322,7 @@ bool call_send(call *c, const uint8_t *message, size_t bytes)
     else if (bytes > 0)
         memcpy(room + FRAME_PREFIX_BYTES, message, bytes);
     frame_write_prefix(room, compressed > 0, (uint32_t)(compressed > 0 ? compressed : bytes));
+    call_count(c);
     flush_output(c);
     return true;
 }
@@ -514,16 +334,4 @@ void call_finish(call *c, grpc_status status, const char *message, int64_t pushb
                     .message = message,
                     .pushback_ms = pushback_ms,
                 });
-}
-
-void call_hold(call *c)
-{
-    c->held = true;
-}
-
-void call_resume(call *c)
-{
-    c->held = false;
-    if (!c->delivering)
-        pump(c, false);
 }

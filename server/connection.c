@@ -19,11 +19,12 @@ struct connection {
     bool is_dirty;
     bool closing;
     bool broken;  /* no more input is wanted */
+    bool denied;  /* reading: it had to leave what is there to the next turn */
     bool counted; /* in owner->census, under key */
     census_key key;
-    tls *tls;         /* NULL: the session's bytes are the socket's */
-    session *session; /* NULL until the handshake is done */
-    uint64_t handshake_due_ns;
+    tls *tls;                  /* NULL: the session's bytes are the socket's */
+    session *session;          /* NULL until TLS's handshake is done */
+    uint64_t handshake_due_ns; /* for TLS and the client's SETTINGS; UINT64_MAX: any time */
     union {
         uv_handle_t handle;
         uv_stream_t stream;
@@ -42,7 +43,7 @@ struct connection {
     uv_write_t write;
 };
 
-enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
+enum { NS_PER_US = 1000, NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 bool connections_init(connections *all)
 {
@@ -89,7 +90,6 @@ static bool is_shaking_hands(const connection *c)
 static void begin_handshake(connection *c)
 {
     connections *all = c->owner;
-    c->handshake_due_ns = uv_hrtime() + all->handshake_ms * NS_PER_MS;
     TAILQ_INSERT_TAIL(&all->handshakes, c, in_handshakes);
     all->handshake_count++;
 }
@@ -129,6 +129,7 @@ static void close_connection(connection *c)
     if (c->next)
         c->next->link = c->link;
     c->owner->count--;
+    c->owner->denied -= c->denied;
     uv_close(&c->socket.handle, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
 }
@@ -144,23 +145,52 @@ static uint64_t spread(uint64_t mean_ns, const connection *c)
     return mean_ns - tenth + hash % (2 * tenth + 1);
 }
 
+/* What is left of the time for the handshake, at least a millisecond; 0: it has no limit. */
+static uint64_t handshake_left_ms(const connection *c, uint64_t now)
+{
+    if (c->handshake_due_ns == UINT64_MAX)
+        return 0;
+    return c->handshake_due_ns > now ? (c->handshake_due_ns - now) / NS_PER_MS + 1 : 1;
+}
+
 /* Makes the session, with which the connection serves. False: no memory. */
 static bool begin_session(connection *c)
 {
+    const uint64_t now = uv_hrtime();
     session_options options = c->owner->options;
     options.lifetime.max_age_ns = spread(options.lifetime.max_age_ns, c);
+    options.patience_ms[PATIENCE_HANDSHAKE] = handshake_left_ms(c, now);
     c->session = session_new(&options, &router_handler, &c->peer);
     if (!c->session)
         return false;
-    session_tick(c->session, uv_hrtime());
+    session_tick(c->session, now);
     return true;
 }
 
+/*
+ * Whether the connection may read now. A turn reads for as long as it works on the shard, so that
+ * what arrives waits where its wait is measured, and what is denied goes first in the next turn.
+ */
+static bool may_read(connection *c)
+{
+    connections *all = c->owner;
+    const uint64_t now = uv_hrtime();
+    if (all->turn_end_ns == 0)
+        all->turn_end_ns = now + (uint64_t)LIMIT_TURN_US * NS_PER_US;
+    const bool denied = now >= all->turn_end_ns || (all->denied > 0 && !c->denied);
+    all->denied += denied;
+    all->denied -= c->denied;
+    c->denied = denied;
+    return !denied;
+}
+
+/* No room makes on_read come with UV_ENOBUFS, and what is there wait for the next turn. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     (void)suggested;
-    const connection *c = handle->data;
-    *buffer = uv_buf_init((char *)c->owner->read_buffer, LIMIT_READ_BYTES);
+    connection *c = handle->data;
+    const unsigned room = c->owner->busy ? LIMIT_BUSY_READ_BYTES : LIMIT_READ_BYTES;
+    *buffer = uv_buf_init((char *)c->owner->read_buffer, may_read(c) ? room : 0);
 }
 
 /* The handshake may be done: then the session begins. */
@@ -177,7 +207,12 @@ static void check_handshake(connection *c)
 
 static void take_plaintext(connection *c, const uint8_t *bytes, size_t count)
 {
-    if (!c->broken && !session_feed(c->session, uv_hrtime(), bytes, count))
+    const connections *all = c->owner;
+    if (c->broken)
+        return;
+    *all->wall = all->wall_ms();
+    *all->now = uv_hrtime();
+    if (!session_feed(c->session, *all->now, bytes, count))
         c->broken = true;
 }
 
@@ -202,14 +237,12 @@ static void take_ciphertext(connection *c, const uint8_t *bytes, size_t count)
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
     connection *c = stream->data;
-    if (count < 0) {
+    if (count < 0 && count != UV_ENOBUFS) {
         close_connection(c);
         return;
     }
-    if (c->broken || count == 0)
+    if (count <= 0 || c->broken)
         return;
-    if (c->owner->wall)
-        *c->owner->wall = c->owner->wall_ms();
     if (c->tls)
         take_ciphertext(c, (const uint8_t *)buffer->base, (size_t)count);
     else
@@ -229,7 +262,8 @@ static void on_timer(uv_timer_t *timer)
             return;
         }
     } else if (now >= c->handshake_due_ns) {
-        log_debug("TLS handshake timed out", log_u64("handshake_ms", c->owner->handshake_ms));
+        log_debug("TLS handshake timed out",
+                  log_u64("handshake_ms", c->owner->options.patience_ms[PATIENCE_HANDSHAKE]));
         close_connection(c);
         return;
     }
@@ -337,6 +371,7 @@ static void flush(connection *c)
 
 void connections_flush(connections *all)
 {
+    all->turn_end_ns = 0;
     while (all->dirty) {
         connection *c = all->dirty;
         all->dirty = c->next_dirty;
@@ -426,7 +461,8 @@ void connections_accept(connections *all, uv_stream_t *listener)
     c->peer = (peer){.router = all->router, .wake = on_wake};
     c->owner = all;
     c->timer_due = UINT64_MAX;
-    c->handshake_due_ns = UINT64_MAX;
+    const uint64_t handshake_ms = all->options.patience_ms[PATIENCE_HANDSHAKE];
+    c->handshake_due_ns = handshake_ms > 0 ? uv_hrtime() + handshake_ms * NS_PER_MS : UINT64_MAX;
     c->open_handles = 2;
     if (listener->type == UV_TCP)
         (void)uv_tcp_init(all->loop, &c->socket.tcp);

@@ -27,14 +27,20 @@ typedef struct connections {
     /* Set by the owner, and constant. */
     uv_loop_t *loop;
     const router *router;
-    session_options options;  /* lifetime.max_age_ns is the mean of what a connection gets */
+    /*
+     * lifetime.max_age_ns is the mean of what a connection gets; the patience for the handshake
+     * begins when it is accepted, and is for that of TLS, too.
+     */
+    session_options options;
     credentials *credentials; /* NULL: nothing is encrypted */
     census *census;           /* NULL: an address may have any number */
     uint32_t max_count;
-    uint32_t max_handshakes;  /* one more ends the oldest */
-    uint64_t handshake_ms;    /* how long one may take */
+    uint32_t max_handshakes;  /* of TLS; one more ends the oldest */
     int64_t (*wall_ms)(void); /* milliseconds since the Unix epoch */
-    int64_t *wall;            /* is set to them before a session is fed; NULL: nobody looks */
+
+    /* Are set to the time before a session is fed: wall_ms, and the sessions' clock. */
+    int64_t *wall;
+    uint64_t *now;
 
     /* Zeros at first. */
     uint32_t count;
@@ -44,6 +50,11 @@ typedef struct connections {
     uint32_t handshake_count;
     uint64_t complained_ns; /* when a refusal was last logged */
     uint32_t refused;       /* since then */
+
+    /* The owner's: the shard has work, so that reading is to be done in smaller pieces. */
+    bool busy;
+    uint64_t turn_end_ns; /* when this turn has read enough; 0: it has read nothing */
+    uint32_t denied;      /* connections that had to leave something for the next turn */
 
     /* Listeners whose next connection there was no memory for: tried again at each flush. */
     uv_stream_t *waiting[LIMIT_LISTENERS];

@@ -81,13 +81,13 @@ gzip_result gzip_inflate(const uint8_t *bytes, size_t count, uint32_t limit, uin
         return GZIP_NO_MEMORY;
     const gzip_result result = run(&f);
     (void)inflateEnd(&f.stream);
-    if (result != GZIP_OK) {
+    if (f.block)
+        *out_count = (size_t)(f.stream.next_out - f.block);
+    if (result == GZIP_OK)
+        *out = f.block;
+    else
         free(f.block);
-        return result;
-    }
-    *out = f.block;
-    *out_count = (size_t)(f.stream.next_out - f.block);
-    return GZIP_OK;
+    return result;
 }
 
 size_t gzip_deflate(const uint8_t *bytes, size_t count, uint8_t *out, size_t capacity)

@@ -17,7 +17,8 @@ typedef enum gzip_result {
 
 /*
  * Inflates count bytes into *out, a block of *out_count bytes that the caller frees; it is never
- * larger than `limit`, whatever the bytes claim, and NULL unless the result is GZIP_OK.
+ * larger than `limit`, whatever the bytes claim, and NULL unless the result is GZIP_OK. Otherwise
+ * *out_count says how many bytes had come out.
  */
 gzip_result gzip_inflate(const uint8_t *bytes, size_t count, uint32_t limit, uint8_t **out,
                          size_t *out_count);

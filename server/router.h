@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
 
 #include "session.h"
 
@@ -28,6 +30,8 @@ typedef struct router {
     size_t count;
 } router;
 
+TAILQ_HEAD(exchange_queue, exchange);
+
 /*
  * A session's context: the services, and how to tell the connection that a call was answered
  * outside session_feed, so that the session is to be drained.
@@ -35,6 +39,12 @@ typedef struct router {
 typedef struct peer {
     const router *router;
     void (*wake)(struct peer *p);
+
+    /* The service's own (service.h); zeros at first. */
+    uint32_t jobs;                 /* requests under way */
+    struct exchange_queue waiting; /* calls that wait for room, the next one first */
+    uint32_t waiting_count;
+    TAILQ_ENTRY(peer) in_waiting;
 } peer;
 
 /* Adds a service. Names and rpcs are static. */

@@ -29,6 +29,7 @@ typedef struct server {
     uint32_t listener_count; /* that are open */
     census *census;          /* NULL: no limit */
     worker *workers;         /* [count] */
+    post *posts;             /* [count]: theirs */
     uint32_t count;          /* that were made */
     uint32_t started;
 
@@ -46,18 +47,16 @@ static int64_t wall_clock_ms(void)
     return now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
-static void configure(worker *w, const server *s, uint32_t index)
+/* One message of the greatest length always fits, as its queue grows. */
+static size_t connection_bytes(const config *c)
 {
-    const config *c = s->config;
-    w->index = index;
-    w->workers = s->workers;
-    w->service.models = s->models;
-    w->service.limits = (request_limits){
-        .max_candidates = c->max_candidates,
-        .max_events = c->max_events,
-        .max_future_ms = (int64_t)c->max_future_ms,
-    };
-    w->connections.options = (session_options){
+    const uint64_t least = 2 * c->max_message_bytes;
+    return (size_t)(c->max_connection_bytes > least ? c->max_connection_bytes : least);
+}
+
+static session_options session_options_of(const config *c, ledger *l)
+{
+    return (session_options){
         .max_streams = c->max_streams,
         .max_header_bytes = LIMIT_HEADER_BYTES,
         .stream_window = LIMIT_STREAM_WINDOW,
@@ -73,12 +72,44 @@ static void configure(worker *w, const server *s, uint32_t index)
                 .keepalive_ns = c->keepalive_ms * NS_PER_MS,
                 .keepalive_timeout_ns = c->keepalive_timeout_ms * NS_PER_MS,
             },
+        .max_connection_bytes = connection_bytes(c),
+        .ledger = l,
+        .budget_ns = (uint64_t)LIMIT_BUDGET_MS * NS_PER_MS,
+        .patience_ms =
+            {
+                [PATIENCE_HANDSHAKE] = c->handshake_ms,
+                [PATIENCE_HEADERS] = c->headers_ms,
+                [PATIENCE_WINDOW] = c->stall_ms,
+                [PATIENCE_WRITE] = c->stall_ms,
+                [PATIENCE_IDLE] = c->idle_ms,
+            },
+        .body_ms = c->body_ms,
+        .body_rate = LIMIT_BODY_RATE,
     };
+}
+
+static void configure(worker *w, const server *s, uint32_t index, uint32_t count)
+{
+    const config *c = s->config;
+    w->index = index;
+    w->workers = s->workers;
+    w->post = &s->posts[index];
+    w->post->index = index;
+    w->post->all = s->posts;
+    w->post->count = count;
+    w->service.models = s->models;
+    w->service.limits = (request_limits){
+        .max_candidates = c->max_candidates,
+        .max_events = c->max_events,
+        .max_future_ms = (int64_t)c->max_future_ms,
+    };
+    w->service.ledger.limit = (size_t)c->max_pending_bytes;
+    w->service.jobs.ledger = &w->service.ledger;
+    w->connections.options = session_options_of(c, &w->service.ledger);
     w->connections.credentials = s->secrets->credentials;
     w->connections.census = s->census;
     w->connections.max_count = c->max_connections;
     w->connections.max_handshakes = c->max_handshakes;
-    w->connections.handshake_ms = c->handshake_ms;
     w->connections.wall_ms = wall_clock_ms;
 }
 
@@ -91,6 +122,8 @@ static shard *make_shard(const server *s, uint32_t count)
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
+        .shed_target_ms = s->config->shed_target_ms,
+        .shed_interval_ms = s->config->shed_interval_ms,
     };
     shard *made = shard_new(s->models, st, &options);
     if (!made)
@@ -116,8 +149,7 @@ static bool make_worker(server *s, uint32_t index, uint32_t count)
 {
     worker *w = &s->workers[index];
     int fds[LIMIT_LISTENERS];
-    configure(w, s, index);
-    w->worker_count = count;
+    configure(w, s, index, count);
     if (s->secrets->gate) {
         w->service.gate = gate_view_new(s->secrets->gate);
         if (!w->service.gate) {
@@ -311,7 +343,7 @@ static void stop_workers(server *s)
     for (uint32_t i = 0; i < s->started; i++)
         worker_join(&s->workers[i]);
     for (uint32_t i = 0; i < s->count; i++)
-        worker_reclaim_jobs(&s->workers[i]);
+        post_reclaim(&s->posts[i]);
     for (uint32_t i = 0; i < s->count; i++)
         worker_clear(&s->workers[i]);
 }
@@ -337,10 +369,12 @@ bool server_run(const config *c, const registry *models, secrets *files)
         return false;
     }
     s.workers = calloc(count, sizeof *s.workers);
-    if (!s.workers || !make_census(&s) || !init_control(&s)) {
+    s.posts = calloc(count, sizeof *s.posts);
+    if (!s.workers || !s.posts || !make_census(&s) || !init_control(&s)) {
         log_error("no memory for the server");
         census_free(s.census);
         free(s.workers);
+        free(s.posts);
         return false;
     }
     (void)signal(SIGPIPE, SIG_IGN);
@@ -354,6 +388,7 @@ bool server_run(const config *c, const registry *models, secrets *files)
     for (uint32_t i = 0; i < count; i++)
         gate_view_free(s.workers[i].service.gate);
     free(s.workers);
+    free(s.posts);
     if (ok)
         log_info("stopped");
     return ok;

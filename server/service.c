@@ -19,21 +19,39 @@ typedef struct method {
     void (*answer)(service *s, exchange *x, const uint8_t *message, size_t bytes);
 } method;
 
+/* Why something ends with UNAVAILABLE, for programs and for people. */
+typedef struct ending {
+    const char *reason, *message;
+} ending;
+
+static const ending draining = {"DRAINING", "the server is draining"};
+static const ending no_memory = {"NO_MEMORY", "the server is out of memory"};
+static const ending too_many_jobs = {"OVERLOADED",
+                                     "the server is overloaded: too many requests are under way"};
+static const ending too_many_waiting = {"OVERLOADED",
+                                        "the server is overloaded: the request would wait"};
+
 /* One call of one method. Lives from on_call until the call ends. */
 struct exchange {
     call *call;
     service *service;
+    peer *peer;
     const method *method;
     tenant *tenant;   /* on whose behalf; NULL: nobody counts */
     bool half_closed; /* no more will */
     bool broken;      /* a request was refused: those behind it are not looked at */
 
-    /* Why the exchange ends with UNAVAILABLE once what was asked is answered; NULL: it does not. */
-    const char *ending;
+    /* Why the exchange ends once what was asked is answered; NULL: it does not. */
+    const ending *ending;
 
     /* Jobs under way, in the order of their requests; answers leave in this order. */
     job *first, **last;
     uint32_t jobs;
+
+    bool reserved;          /* counts in peer->jobs for the request that is to come */
+    bool waiting;           /* in the peer's waiting: held until there is room */
+    uint64_t waiting_since; /* now_ns; 0: it did not wait */
+    TAILQ_ENTRY(exchange) in_waiting;
 
     bool listed; /* in the service's streams */
     LIST_ENTRY(exchange) in_list;
@@ -56,6 +74,85 @@ static const method delete = {
     .scope = TOKEN_SCOPE_APPEND, .decode = decode_delete, .encode = encode_delete};
 static const method list_models = {.scope = TOKEN_SCOPE_ANY, .answer = answer_models};
 
+/* How many requests more there is room for, if they are as large as those under way. */
+static uint64_t count_room(const service *s)
+{
+    const uint32_t taken = s->jobs.taken;
+    const uint64_t jobs = taken < LIMIT_JOBS ? LIMIT_JOBS - taken : 0;
+    const ledger *l = s->jobs.ledger;
+    if (!l || l->used == 0)
+        return jobs;
+    const uint64_t bytes = l->used < l->limit ? l->limit - l->used : 0;
+    const uint64_t fitting = bytes / (l->used / (taken + 1) + 1);
+    return fitting < jobs ? fitting : jobs;
+}
+
+/* Whether a connection has its share of the requests that may be under way. */
+static bool has_share(const service *s, const peer *p)
+{
+    return p->jobs > 0 && p->jobs >= count_room(s) / LIMIT_SHARE;
+}
+
+/* Holds the exchange's call until there is room. */
+static void wait_for_room(exchange *x)
+{
+    peer *p = x->peer;
+    service *s = x->service;
+    if (x->waiting)
+        return;
+    call_hold(x->call);
+    x->waiting = true;
+    x->waiting_since = s->now_ns;
+    if (p->waiting_count++ == 0) {
+        TAILQ_INIT(&p->waiting);
+        if (s->waiting_count++ == 0)
+            TAILQ_INIT(&s->waiting);
+        TAILQ_INSERT_TAIL(&s->waiting, p, in_waiting);
+    }
+    TAILQ_INSERT_TAIL(&p->waiting, x, in_waiting);
+}
+
+/* A call's place for its first request. */
+static void reserve(exchange *x)
+{
+    if (x->method->streaming)
+        return;
+    x->reserved = true;
+    x->peer->jobs++;
+}
+
+static void stop_waiting(exchange *x)
+{
+    peer *p = x->peer;
+    service *s = x->service;
+    if (!x->waiting)
+        return;
+    x->waiting = false;
+    TAILQ_REMOVE(&p->waiting, x, in_waiting);
+    if (--p->waiting_count > 0)
+        return;
+    TAILQ_REMOVE(&s->waiting, p, in_waiting);
+    s->waiting_count--;
+}
+
+/* Lets calls go on that waited for room, of one connection after the other. */
+static void let_in(service *s)
+{
+    uint32_t looks = 0;
+    while (s->waiting_count > 0 && (looks++ < LIMIT_ADMISSIONS || s->jobs.taken == 0)) {
+        peer *p = TAILQ_FIRST(&s->waiting);
+        TAILQ_REMOVE(&s->waiting, p, in_waiting);
+        TAILQ_INSERT_TAIL(&s->waiting, p, in_waiting);
+        if (has_share(s, p))
+            continue;
+        exchange *x = TAILQ_FIRST(&p->waiting);
+        stop_waiting(x);
+        reserve(x);
+        call_resume(x->call);
+        p->wake(p);
+    }
+}
+
 /*
  * Ends the exchange: what is still under way is waited for by nobody, and comes back to the pool by
  * service_complete.
@@ -65,12 +162,15 @@ static void exchange_free(exchange *x)
     for (job *j = x->first; j;) {
         job *next = j->next_in_exchange;
         j->exchange = NULL;
+        x->peer->jobs--;
         if (j->done)
             job_give(&x->service->jobs, j);
         else
             atomic_store_explicit(&j->cancelled, true, memory_order_relaxed);
         j = next;
     }
+    stop_waiting(x);
+    x->peer->jobs -= x->reserved;
     if (x->listed)
         LIST_REMOVE(x, in_list);
     if (x->tenant)
@@ -90,19 +190,25 @@ static void finish_ok(exchange *x)
     finish(x, &(grpc_error){.status = GRPC_OK, .pushback_ms = -1});
 }
 
-static void finish_unavailable(exchange *x, const char *why)
+/* Returns false, so that what cannot go on can end with it. */
+static bool fail_unavailable(service *s, grpc_error *error, const ending *why)
+{
+    grpc_fail(error, GRPC_UNAVAILABLE, "%s", why->message);
+    error->reason = why->reason;
+    error->pushback_ms = pushback_ms(&s->pushback);
+    return false;
+}
+
+static void finish_unavailable(exchange *x, const ending *why)
 {
     grpc_error error;
-    grpc_fail(&error, GRPC_UNAVAILABLE, "%s", why);
-    error.pushback_ms = LIMIT_PUSHBACK_MS;
+    (void)fail_unavailable(x->service, &error, why);
     finish(x, &error);
 }
 
 static void finish_no_memory(exchange *x)
 {
-    grpc_error error;
-    grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
-    finish(x, &error);
+    finish_unavailable(x, &no_memory);
 }
 
 static const char authorization[] = "authorization";
@@ -125,6 +231,24 @@ static grpc_status admit(const service *s, const call *c, const method *m, tenan
     return GRPC_OK;
 }
 
+/* Has the call's first request come, when there is room for it. */
+static void begin(exchange *x)
+{
+    service *s = x->service;
+    if (x->method->streaming) {
+        LIST_INSERT_HEAD(&s->streams, x, in_list);
+        x->listed = true;
+        return;
+    }
+    call_expect(x->call);
+    if (!x->method->decode)
+        return;
+    if (has_share(s, x->peer))
+        wait_for_room(x);
+    else
+        reserve(x);
+}
+
 static void on_call(void *context, call *c, const char *path)
 {
     (void)path;
@@ -140,17 +264,23 @@ static void on_call(void *context, call *c, const char *path)
     if (!x) {
         if (on_behalf)
             tenant_end(on_behalf);
-        call_finish(c, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory", -1);
+        (void)fail_unavailable(s, &error, &no_memory);
+        call_fail(c, &error);
         return;
     }
-    *x = (exchange){.call = c, .service = s, .method = m, .tenant = on_behalf, .last = &x->first};
+    *x = (exchange){
+        .call = c,
+        .service = s,
+        .peer = call_peer(c),
+        .method = m,
+        .tenant = on_behalf,
+        .last = &x->first,
+    };
     call_set_data(c, x);
-    if (s->draining && m->streaming) {
-        finish_unavailable(x, "the server is draining");
-    } else if (m->streaming) {
-        LIST_INSERT_HEAD(&s->streams, x, in_list);
-        x->listed = true;
-    }
+    if (s->draining && m->streaming)
+        finish_unavailable(x, &draining);
+    else
+        begin(x);
 }
 
 /* Sends the answers that are due. The exchange may be gone afterwards. */
@@ -172,6 +302,7 @@ static void send_answers(service *s, exchange *x)
         if (!x->first)
             x->last = &x->first;
         x->jobs--;
+        x->peer->jobs--;
         job_give(&s->jobs, j);
     }
     if (!x->first && (x->half_closed || !x->method->streaming)) {
@@ -182,12 +313,16 @@ static void send_answers(service *s, exchange *x)
         finish_unavailable(x, x->ending);
         return;
     }
-    if (!x->broken && x->jobs < LIMIT_STREAM_JOBS)
+    if (x->broken || x->waiting || x->jobs >= LIMIT_STREAM_JOBS)
+        return;
+    if (has_share(s, x->peer))
+        wait_for_room(x);
+    else
         call_resume(x->call);
 }
 
 /* Ends the exchange with UNAVAILABLE, behind the answers that it is owed. */
-static void end_unavailable(exchange *x, const char *why)
+static void end_unavailable(exchange *x, const ending *why)
 {
     if (!x->first) {
         finish_unavailable(x, why);
@@ -202,19 +337,24 @@ static void end_unavailable(exchange *x, const char *why)
  */
 static job *add_job(service *s, exchange *x)
 {
-    job *j = job_take(&s->jobs);
+    job *j = job_take(&s->jobs, x->peer->jobs <= 1);
     if (!j) {
+        pushback_note(&s->pushback, true);
         x->broken = true;
         call_hold(x->call);
-        end_unavailable(x, "the server is overloaded: too many requests are under way");
+        end_unavailable(x, &too_many_jobs);
         return NULL;
     }
     j->exchange = x;
     j->origin = s->origin;
     j->deadline_ns = call_deadline(x->call);
+    j->patient = x->method->streaming;
+    j->arrived_ns = x->waiting_since != 0 && !x->method->streaming ? x->waiting_since : s->now_ns;
     *x->last = j;
     x->last = &j->next_in_exchange;
     x->jobs++;
+    x->peer->jobs += !x->reserved;
+    x->reserved = false;
     return j;
 }
 
@@ -240,24 +380,32 @@ static void refuse(service *s, exchange *x, const grpc_error *error)
     refuse_job(s, x, j);
 }
 
+/* Whether a request can be refused before it is decoded: its shard has more than it can do. */
+static bool is_refused(const service *s, const exchange *x, const uint8_t *message, size_t bytes)
+{
+    uint64_t user_id;
+    return s->refuses && !x->method->streaming && decode_user(message, bytes, &user_id) &&
+           s->refuses(s->owner, user_id,
+                      x->method->decode == decode_score &&
+                          decode_most_candidates(message, bytes) > LIMIT_SHORT_CANDIDATES);
+}
+
 /* Decodes and validates a request and sends it on its way. False: the job's error says why not. */
 static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, size_t bytes)
 {
+    if (is_refused(s, x, message, bytes)) {
+        pushback_note(&s->pushback, true);
+        return fail_unavailable(s, &j->error, &too_many_waiting);
+    }
     if (!x->method->decode(message, bytes, &s->limits, j) ||
         !validate(j, &s->limits, s->models, s->wall_ms))
         return false;
     const size_t tasks = vql_model_shape(s->models->model)->tasks;
-    if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks)) {
-        grpc_fail(&j->error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
-        return false;
-    }
-    if (!s->route(s->owner, j)) {
-        grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %d requests wait",
-                  LIMIT_MAILBOX);
-        j->error.pushback_ms = LIMIT_PUSHBACK_MS;
-        return false;
-    }
-    return true;
+    if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks))
+        return fail_unavailable(s, &j->error, &no_memory);
+    job_count(&s->jobs, j);
+    pushback_note(&s->pushback, false);
+    return s->route(s->owner, j);
 }
 
 static void start_job(service *s, exchange *x, const uint8_t *message, size_t bytes)
@@ -269,6 +417,8 @@ static void start_job(service *s, exchange *x, const uint8_t *message, size_t by
         refuse_job(s, x, j);
     else if (x->jobs >= LIMIT_STREAM_JOBS)
         call_hold(x->call);
+    else if (x->method->streaming && has_share(s, x->peer))
+        wait_for_room(x);
 }
 
 static void on_message(void *context, call *c, const uint8_t *message, size_t bytes)
@@ -277,8 +427,7 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
     exchange *x = call_data(c);
     grpc_error error;
     if (s->draining && x->method->streaming) {
-        grpc_fail(&error, GRPC_UNAVAILABLE, "the server is draining");
-        error.pushback_ms = LIMIT_PUSHBACK_MS;
+        (void)fail_unavailable(s, &error, &draining);
         refuse(s, x, &error);
         return;
     }
@@ -332,16 +481,26 @@ static const session_handler handler = {
 void service_complete(service *s, job *j)
 {
     exchange *x = j->exchange;
+    job_count(&s->jobs, j);
     if (!x) {
         job_give(&s->jobs, j);
-        return;
+    } else {
+        j->done = true;
+        if (x->first == j) {
+            peer *p = x->peer;
+            send_answers(s, x);
+            p->wake(p);
+        }
     }
-    j->done = true;
-    if (x->first != j)
-        return;
-    peer *p = call_peer(x->call);
-    send_answers(s, x);
-    p->wake(p);
+    let_in(s);
+}
+
+void service_overloaded(service *s, job *j, unsigned waiting)
+{
+    pushback_note(&s->pushback, true);
+    grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %u requests wait", waiting);
+    j->error.reason = "OVERLOADED";
+    j->error.pushback_ms = pushback_ms(&s->pushback);
 }
 
 static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes)
@@ -387,8 +546,8 @@ void service_drain(service *s)
         exchange *x = LIST_FIRST(&s->streams);
         LIST_REMOVE(x, in_list);
         x->listed = false;
-        peer *p = call_peer(x->call);
-        end_unavailable(x, "the server is draining");
+        peer *p = x->peer;
+        end_unavailable(x, &draining);
         p->wake(p);
     }
 }

@@ -17,7 +17,8 @@
  * Memory is bounded: options.max_streams calls, each with at most one message of
  * options.max_message_bytes being put together, one stream window of unread input, and answers of
  * which no more are asked for (the input is held) while more than options.max_unsent_bytes wait for
- * the peer.
+ * the peer; and all of them together by options.max_connection_bytes of input and as many of
+ * answers, beyond which the connection's window stays shut, or messages are refused.
  */
 #ifndef VQL_SERVER_SESSION_H
 #define VQL_SERVER_SESSION_H
@@ -27,7 +28,9 @@
 #include <stdint.h>
 
 #include "grpc.h"
+#include "ledger.h"
 #include "lifetime.h"
+#include "patience.h"
 
 typedef struct session session;
 typedef struct call call;
@@ -91,6 +94,25 @@ typedef struct session_options {
 
     /* Names of header fields that call_metadata can tell, ended by NULL; NULL: none. */
     const char *const *metadata;
+
+    /*
+     * Unfinished messages of all calls, beyond which one is refused as RESOURCE_EXHAUSTED, and
+     * answers waiting in all calls, beyond which all input is held. 0: no limit.
+     */
+    size_t max_connection_bytes;
+    ledger *ledger; /* counts both, and refuses as UNAVAILABLE when it is full; NULL: none */
+
+    /* What the connection may waste of the server's time (budget.h); 0: no limit. */
+    uint64_t budget_ns;
+
+    uint64_t patience_ms[PATIENCES]; /* 0: no limit */
+
+    /*
+     * A message that has begun, or that call_expect says is due, may take so long, and longer by
+     * 1 s for each body_rate bytes of it, while it is not held. 0: no limit.
+     */
+    uint64_t body_ms;
+    uint32_t body_rate;
 } session_options;
 
 /*
@@ -115,22 +137,22 @@ bool session_feed(session *s, uint64_t now_ns, const uint8_t *bytes, size_t coun
  */
 size_t session_drain(session *s, uint8_t *out, size_t capacity);
 
-/*
- * When session_tick is due: the earliest deadline of a call or of the connection, or earlier;
- * UINT64_MAX: never.
- */
+/* When session_tick is due: the earliest deadline there is, or earlier; UINT64_MAX: never. */
 uint64_t session_due(const session *s);
 
 /*
- * Ends the calls whose deadline has passed with DEADLINE_EXCEEDED. A deadline also bounds how long
- * answers wait for a client that does not read them: its stream is reset, finished or not. Shuts a
- * connection down that is old, and pings a peer that is silent (options.lifetime).
+ * Ends the calls whose deadline has passed, or whose message does not arrive, with
+ * DEADLINE_EXCEEDED. A deadline also bounds how long answers wait for a client that does not read
+ * them: its stream is reset, finished or not.
+ * A connection that is old is shut down, and so is one that has been idle for too long; one that
+ * has run out of another patience (patience.h) is ended. A peer that is silent is pinged. The first
+ * tick starts the connection's clock.
  */
 void session_tick(session *s, uint64_t now_ns);
 
 /*
  * True when the connection is to be closed at once, with what was not written: its grace is over,
- * or its peer did not answer a ping.
+ * or its peer takes no bytes, or did not answer a ping.
  */
 bool session_lost(const session *s);
 
@@ -206,6 +228,9 @@ void call_finish(call *c, grpc_status status, const char *message, int64_t pushb
 
 /* The same with an error's status, message and pushback, and the details of its cause. */
 void call_fail(call *c, const grpc_error *error);
+
+/* The call's next message is due: it has body_ms from now to arrive. */
+void call_expect(call *c);
 
 /*
  * call_hold stops the delivery of messages, and of the half-close behind them: what the client

@@ -1,12 +1,11 @@
 /*
- * A worker: one thread with an event loop, a listening socket, its connections, and one shard of
+ * A worker: one thread with an event loop, listening sockets, its connections, and one shard of
  * the users.
  *
  *   a turn of the loop:  sockets, mailboxes ─> the shard, for a millisecond ─> others woken, writes
  *
- * Workers hand jobs to each other through two mailboxes each: requests for its shard, and answers
- * to requests of its connections. A worker that put something into another's mailbox wakes it once
- * at the end of its own turn.
+ * Workers hand jobs to each other by their posts. A worker whose post put something into another's
+ * mailboxes wakes it once at the end of its own turn.
  */
 #ifndef VQL_SERVER_WORKER_H
 #define VQL_SERVER_WORKER_H
@@ -18,7 +17,7 @@
 #include "connection.h"
 #include "health.h"
 #include "limit.h"
-#include "mailbox.h"
+#include "post.h"
 #include "reflection.h"
 #include "service.h"
 #include "shard.h"
@@ -42,18 +41,14 @@ typedef union worker_listener {
 
 struct worker {
     uint32_t index;
-    worker *workers; /* [worker_count]: all of them; workers[index] is this one */
-    uint32_t worker_count;
+    worker *workers; /* all of them, as many as there are posts; workers[index] is this one */
 
-    shard *shard;
+    post *post;
     router router;
     service service;
     health health;
     reflection reflection;
     connections connections;
-    mailbox *requests;
-    mailbox *answers;
-    bool *to_wake; /* [worker_count]: whose mailboxes got something in this turn */
 
     uv_thread_t thread;
     uv_loop_t loop;
@@ -69,15 +64,12 @@ struct worker {
     atomic_uint open_connections; /* read by the control thread */
 };
 
-/* The worker of a user's shard. */
-uint32_t worker_of_user(uint64_t user_id, uint32_t worker_count);
-
 /*
  * Makes a worker around a shard, which becomes the worker's, and starts to listen on the first
- * fd_count of fds, bound sockets, at most LIMIT_LISTENERS. index, workers, worker_count and
- * the constants of service (but route, owner and origin) and connections (but loop and service) are
- * set. Returns 0, or a libuv error with the shard still
- * the caller's; the sockets are the worker's either way.
+ * fd_count of fds, bound sockets, at most LIMIT_LISTENERS. index, workers, the constants of service
+ * (but those that post_init sets) and of connections (but loop, router, wall and now), and of the
+ * post all that post_init asks for but service are set. Returns 0, or a libuv error with the shard
+ * still the caller's; the sockets are the worker's either way.
  */
 int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count);
 
@@ -89,12 +81,6 @@ void worker_command_send(worker *w, worker_command command);
 
 /* Waits for the thread to end after WORKER_STOP. */
 void worker_join(worker *w);
-
-/*
- * Gives jobs that were under way back to where they came from. All threads have ended; called for
- * each worker before the first worker_clear.
- */
-void worker_reclaim_jobs(worker *w);
 
 /*
  * Frees what worker_init made; the thread has ended or was never started, and so have all others.

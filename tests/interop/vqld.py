@@ -23,7 +23,7 @@ class Vqld:
     def __init__(self, program, model, threads, *options, listen=("127.0.0.1:0",)):
         self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
         folder = pathlib.Path(self._folder.name)
-        self._log = folder / "log"
+        self.log_file = folder / "log"
         port_file = folder / "address"
         command = [
             program, "--model", model, "--listen", ",".join(listen), "--port-file", port_file,
@@ -33,7 +33,7 @@ class Vqld:
             "--drain-ms", DRAIN_MS, *options,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("VQL_")}
-        with open(self._log, "wb") as log:
+        with open(self.log_file, "wb") as log:
             self._process = subprocess.Popen(
                 [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT)
@@ -53,6 +53,10 @@ class Vqld:
                 break
             time.sleep(0.01)
         raise RuntimeError(f"vqld does not serve (exit code {self._process.poll()}):\n{self.log()}")
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def terminate(self):
         """Asks the server to stop, without waiting for it."""
@@ -80,7 +84,7 @@ class Vqld:
         return self._process.wait(STOP_S)
 
     def log(self):
-        return self._log.read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
 
     def __enter__(self):
         return self

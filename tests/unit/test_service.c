@@ -3,6 +3,7 @@
  * the test answers them: so answers can come back in any order, late, or never.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check_main.h"
@@ -28,8 +29,10 @@ static unsigned wakes;
 static bool keep_job(void *owner, job *j)
 {
     (void)owner;
-    if (route_full)
+    if (route_full) {
+        service_overloaded(&s, j, 7);
         return false;
+    }
     ck_assert_uint_lt(routed_count, MAX_ROUTED);
     routed[routed_count++] = j;
     return true;
@@ -39,6 +42,22 @@ static void count_wake(peer *woken)
 {
     (void)woken;
     wakes++;
+}
+
+/* A client's connection whose calls are p's. */
+static void open_connection(peer *of)
+{
+    const session_options options = {
+        .max_streams = 100,
+        .max_header_bytes = 16384,
+        .stream_window = 65535,
+        .connection_window = 65535,
+        .max_message_bytes = 4096,
+        .max_unsent_bytes = 65536,
+    };
+    server = session_new(&options, &router_handler, of);
+    client = h2_client_new(&(h2_client_options){.stream_window = 65535, .reads = true});
+    ck_assert(server && client);
 }
 
 static void setup(void)
@@ -52,17 +71,7 @@ static void setup(void)
     services = (router){0};
     service_add(&s, &services);
     p = (peer){.router = &services, .wake = count_wake};
-    const session_options options = {
-        .max_streams = 100,
-        .max_header_bytes = 16384,
-        .stream_window = 65535,
-        .connection_window = 65535,
-        .max_message_bytes = 4096,
-        .max_unsent_bytes = 65536,
-    };
-    server = session_new(&options, &router_handler, &p);
-    client = h2_client_new(&(h2_client_options){.stream_window = 65535, .reads = true});
-    ck_assert(server && client);
+    open_connection(&p);
 }
 
 /* Moves bytes both ways until neither side has any. */
@@ -264,32 +273,123 @@ START_TEST(a_full_mailbox_is_unavailable_with_pushback)
     send_append(stream, 1, 0, true);
     exchange_bytes();
     check_status(stream, GRPC_UNAVAILABLE);
-    char pushback[16];
+    char pushback_text[16];
     ck_assert(h2_field(h2_client_answer(client, stream)->trailers, "grpc-retry-pushback-ms",
-                       pushback, sizeof pushback));
-    ck_assert_str_eq(pushback, "100");
+                       pushback_text, sizeof pushback_text));
+    const int ms = (int)strtol(pushback_text, NULL, 10);
+    ck_assert_int_ge(ms, LIMIT_PUSHBACK_MS / 2);
+    ck_assert_int_le(ms, LIMIT_PUSHBACK_MS * 2);
 }
 END_TEST
 
-/* Without a job to be had, a stream ends behind the answers that it is owed. */
-START_TEST(too_many_requests_under_way)
+/* Without memory to be had, a stream ends behind the answers that it is owed. */
+START_TEST(too_much_memory_under_way)
 {
     const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
     send_append(stream, 1, 0, false);
     exchange_bytes();
-    const uint32_t taken = s.jobs.taken;
-    s.jobs.taken = LIMIT_JOBS;
+    s.ledger = (ledger){.used = 1, .limit = 1};
+    s.jobs.ledger = &s.ledger;
     send_append(stream, 2, 0, false);
-    const int32_t other = h2_client_call(client, "/vql.v1.History/Append", NULL);
-    send_append(other, 3, 0, true);
     exchange_bytes();
-    s.jobs.taken = taken;
-    check_status(other, GRPC_UNAVAILABLE);
     ck_assert(!h2_client_answer(client, stream)->ended);
     answer(0, 9);
     exchange_bytes();
     ck_assert_uint_eq(answered_sequence(stream, 0), 9);
     check_status(stream, GRPC_UNAVAILABLE);
+}
+END_TEST
+
+/* Unary appends, one for each of `users`; the streams. */
+static void call_appends(int32_t *streams, size_t count, uint64_t first_user)
+{
+    for (size_t i = 0; i < count; i++) {
+        streams[i] = h2_client_call(client, "/vql.v1.History/Append", NULL);
+        send_append(streams[i], first_user + i, 0, true);
+    }
+    exchange_bytes();
+}
+
+/* Leaves a connection room for `share` requests, all of which other connections could have. */
+static void leave_room(uint32_t share)
+{
+    s.jobs.taken = LIMIT_JOBS - (share + 1) * LIMIT_SHARE;
+}
+
+/* What the thread has room for is shared: the calls beyond it are held, and served later. */
+START_TEST(a_connection_waits_when_it_has_its_share)
+{
+    enum { CALLS = 20 };
+    int32_t streams[CALLS];
+    leave_room(5);
+    call_appends(streams, CALLS, 1);
+    ck_assert_uint_ge(routed_count, 4);
+    ck_assert_uint_le(routed_count, 6);
+    ck_assert_uint_eq(p.waiting_count, CALLS - routed_count);
+    s.now_ns = 77;
+    for (size_t i = 0; i < CALLS; i++) {
+        ck_assert_uint_gt(routed_count, i);
+        answer(i, i + 1);
+        exchange_bytes();
+        ck_assert_uint_eq(answered_sequence(streams[i], 0), i + 1);
+        check_status(streams[i], GRPC_OK);
+    }
+    ck_assert_uint_eq(p.waiting_count + p.jobs + s.waiting_count, 0);
+    s.jobs.taken = 0;
+}
+END_TEST
+
+/*
+ * One connection has filled the thread and waits with many calls more; another that waits with one
+ * is let in before them.
+ */
+START_TEST(connections_that_wait_take_turns)
+{
+    enum { CALLS = 20 };
+    int32_t streams[CALLS];
+    leave_room(3);
+    call_appends(streams, CALLS, 1);
+    const size_t greedy = routed_count;
+
+    session *first_server = server;
+    h2_client *first_client = client;
+    peer other = {.router = &services, .wake = count_wake};
+    open_connection(&other);
+    s.jobs.taken = LIMIT_JOBS - 2;
+    int32_t mine[2];
+    call_appends(mine, 2, 100);
+    ck_assert_uint_eq(routed_count, greedy + 1); /* what has nothing under way is let in */
+    ck_assert_uint_eq(other.waiting_count, 1);
+    const uint32_t taken = s.jobs.taken;
+    s.jobs.taken = LIMIT_JOBS / 2;
+    answer(greedy, 1);
+    ck_assert_uint_eq(other.waiting_count, 0);
+    s.jobs.taken += taken - LIMIT_JOBS / 2;
+    session_free(server);
+    h2_client_free(client);
+    server = first_server;
+    client = first_client;
+    s.jobs.taken = (uint32_t)(routed_count - 1);
+}
+END_TEST
+
+START_TEST(a_call_that_waits_may_be_cancelled)
+{
+    enum { CALLS = 8 };
+    int32_t streams[CALLS];
+    leave_room(2);
+    call_appends(streams, CALLS, 1);
+    const size_t started = routed_count;
+    ck_assert_uint_lt(started, CALLS);
+    for (size_t i = started; i < CALLS; i++)
+        h2_client_cancel(client, streams[i]);
+    exchange_bytes();
+    ck_assert_uint_eq(p.waiting_count, 0);
+    ck_assert_uint_eq(s.waiting_count, 0);
+    for (size_t i = 0; i < started; i++)
+        answer(i, 1);
+    ck_assert_uint_eq(routed_count, started);
+    s.jobs.taken = 0;
 }
 END_TEST
 
@@ -403,7 +503,10 @@ int main(void)
     tcase_add_test(test, a_message_too_long_ends_the_stream);
     tcase_add_test(test, a_stray_reset_harms_nobody);
     tcase_add_test(test, a_full_mailbox_is_unavailable_with_pushback);
-    tcase_add_test(test, too_many_requests_under_way);
+    tcase_add_test(test, too_much_memory_under_way);
+    tcase_add_test(test, a_connection_waits_when_it_has_its_share);
+    tcase_add_test(test, connections_that_wait_take_turns);
+    tcase_add_test(test, a_call_that_waits_may_be_cancelled);
     tcase_add_test(test, a_cancelled_call_cancels_its_jobs);
     tcase_add_test(test, unary_methods_take_one_request);
     tcase_add_test(test, an_empty_stream_is_fine);

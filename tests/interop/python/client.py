@@ -71,8 +71,8 @@ class Client:
     def close(self):
         self.channel.close()
 
-    def score(self, user, items, **fields):
-        return self.scoring.Score(score_request(user, items, **fields), timeout=CALL_S)
+    def score(self, user, items, timeout=CALL_S, **fields):
+        return self.scoring.Score(score_request(user, items, **fields), timeout=timeout)
 
     def append(self, user, events):
         return self.history.Append(append_request(user, events), timeout=CALL_S)
