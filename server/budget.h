@@ -27,8 +27,8 @@ enum {
     BUDGET_HEADER_BYTE_NS = 4,  /* of a header list as RFC 9113 §6.5.2 counts it */
 
     /*
-     * A byte that comes out of a compressed message, beyond so many for each that was sent: messages
-     * of ids and times hardly reach that, and gzip goes as far as 1,032.
+     * A byte that comes out of a compressed message, beyond so many for each that was sent: what
+     * is in ordinary messages hardly reaches that, and gzip goes as far as 1,032.
      */
     BUDGET_GZIP_BYTE_NS = 2,
     BUDGET_GZIP_RATIO = 16,

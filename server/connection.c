@@ -205,14 +205,20 @@ static void check_handshake(connection *c)
     end_handshake(c);
 }
 
+/* Sets the times that the owner's services look at. */
+static uint64_t tell_time(const connections *all)
+{
+    const uint64_t now = uv_hrtime();
+    if (all->wall)
+        *all->wall = all->wall_ms();
+    if (all->now)
+        *all->now = now;
+    return now;
+}
+
 static void take_plaintext(connection *c, const uint8_t *bytes, size_t count)
 {
-    const connections *all = c->owner;
-    if (c->broken)
-        return;
-    *all->wall = all->wall_ms();
-    *all->now = uv_hrtime();
-    if (!session_feed(c->session, *all->now, bytes, count))
+    if (!c->broken && !session_feed(c->session, tell_time(c->owner), bytes, count))
         c->broken = true;
 }
 

@@ -38,7 +38,7 @@ typedef struct connections {
     uint32_t max_handshakes;  /* of TLS; one more ends the oldest */
     int64_t (*wall_ms)(void); /* milliseconds since the Unix epoch */
 
-    /* Are set to the time before a session is fed: wall_ms, and the sessions' clock. */
+    /* Set to wall_ms and the sessions' clock before a session is fed; NULL: nobody looks. */
     int64_t *wall;
     uint64_t *now;
 

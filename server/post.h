@@ -36,8 +36,8 @@ struct post {
 uint32_t post_of_user(uint64_t user_id, uint32_t count);
 
 /*
- * Makes the mailboxes and becomes the service's route, refuses, owner and origin. index, all, count and
- * service are set. False: no memory; post_clear is to be called all the same.
+ * Makes the mailboxes and becomes the service's route, refuses, owner and origin. index, all, count
+ * and service are set. False: no memory; post_clear is to be called all the same.
  */
 bool post_init(post *p);
 

@@ -166,7 +166,7 @@ static void read_connection(connection *c)
     }
 }
 
-/* Writes what an earlier write left. False: the cable takes no more now, or the connection ended. */
+/* Writes what an earlier write left. False: the cable takes no more, or the connection ended. */
 static bool write_rest(connection *c)
 {
     if (c->unwritten_count == 0)

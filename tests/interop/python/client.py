@@ -106,7 +106,7 @@ class InteropTest(unittest.TestCase):
         self.client = self.connect()
 
     def connect(self, address=SERVER, credentials=None):
-        client = Client(address, credentials)
+        client = Client(address, credentials=credentials)
         self.addCleanup(client.close)
         return client
 
