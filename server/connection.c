@@ -18,9 +18,9 @@ struct connection {
     TAILQ_ENTRY(connection) in_handshakes; /* while tls is there and session is not */
     bool is_dirty;
     bool closing;
-    bool broken;  /* no more input is wanted */
-    bool denied;  /* reading: it had to leave what is there to the next turn */
-    bool counted; /* in owner->census, under key */
+    bool broken;       /* no more input is wanted */
+    turns_place place; /* among those that wait to read */
+    bool counted;      /* in owner->census, under key */
     census_key key;
     tls *tls;                  /* NULL: the session's bytes are the socket's */
     session *session;          /* NULL until TLS's handshake is done */
@@ -43,7 +43,7 @@ struct connection {
     uv_write_t write;
 };
 
-enum { NS_PER_US = 1000, NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
+enum { NS_PER_MS = 1000000, NS_PER_S = 1000000000 };
 
 bool connections_init(connections *all)
 {
@@ -129,7 +129,7 @@ static void close_connection(connection *c)
     if (c->next)
         c->next->link = c->link;
     c->owner->count--;
-    c->owner->denied -= c->denied;
+    turns_leave(&c->owner->turns, &c->place);
     uv_close(&c->socket.handle, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
 }
@@ -167,30 +167,14 @@ static bool begin_session(connection *c)
     return true;
 }
 
-/*
- * Whether the connection may read now. A turn reads for as long as it works on the shard, so that
- * what arrives waits where its wait is measured, and what is denied goes first in the next turn.
- */
-static bool may_read(connection *c)
-{
-    connections *all = c->owner;
-    const uint64_t now = uv_hrtime();
-    if (all->turn_end_ns == 0)
-        all->turn_end_ns = now + (uint64_t)LIMIT_TURN_US * NS_PER_US;
-    const bool denied = now >= all->turn_end_ns || (all->denied > 0 && !c->denied);
-    all->denied += denied;
-    all->denied -= c->denied;
-    c->denied = denied;
-    return !denied;
-}
-
 /* No room makes on_read come with UV_ENOBUFS, and what is there wait for the next turn. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     (void)suggested;
     connection *c = handle->data;
     const unsigned room = c->owner->busy ? LIMIT_BUSY_READ_BYTES : LIMIT_READ_BYTES;
-    *buffer = uv_buf_init((char *)c->owner->read_buffer, may_read(c) ? room : 0);
+    const bool may_read = turns_take(&c->owner->turns, &c->place, uv_hrtime());
+    *buffer = uv_buf_init((char *)c->owner->read_buffer, may_read ? room : 0);
 }
 
 /* The handshake may be done: then the session begins. */
@@ -377,7 +361,7 @@ static void flush(connection *c)
 
 void connections_flush(connections *all)
 {
-    all->turn_end_ns = 0;
+    turns_end(&all->turns);
     while (all->dirty) {
         connection *c = all->dirty;
         all->dirty = c->next_dirty;

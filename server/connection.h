@@ -18,6 +18,7 @@
 #include "limit.h"
 #include "router.h"
 #include "session.h"
+#include "turns.h"
 
 typedef struct connection connection;
 TAILQ_HEAD(handshake_list, connection);
@@ -53,8 +54,7 @@ typedef struct connections {
 
     /* The owner's: the shard has work, so that reading is to be done in smaller pieces. */
     bool busy;
-    uint64_t turn_end_ns; /* when this turn has read enough; 0: it has read nothing */
-    uint32_t denied;      /* connections that had to leave something for the next turn */
+    turns turns; /* of reading */
 
     /* Listeners whose next connection there was no memory for: tried again at each flush. */
     uv_stream_t *waiting[LIMIT_LISTENERS];
