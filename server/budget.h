@@ -30,7 +30,7 @@ enum {
      * A byte that comes out of a compressed message, beyond so many for each that was sent: what
      * is in ordinary messages hardly reaches that, and gzip goes as far as 1,032.
      */
-    BUDGET_GZIP_BYTE_NS = 2,
+    BUDGET_GZIP_BYTE_NS = 4,
     BUDGET_GZIP_RATIO = 16,
 
     /* What an answer earns beside its call's cost, for the WINDOW_UPDATEs and PINGs it causes. */

@@ -31,6 +31,7 @@ static bool below_limit(const target *t, size_t count, const char *option)
 static bool out_of_memory(job *j)
 {
     grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is out of memory");
+    j->error.reason = "NO_MEMORY";
     j->error.pushback_ms = LIMIT_PUSHBACK_MS;
     return false;
 }
@@ -124,12 +125,13 @@ static bool check_wire_types(pb_istream_t stream, const pb_msgdesc_t *type, cons
     pb_wire_type_t wire;
     uint32_t tag;
     bool end;
-    while (pb_decode_tag(&stream, &wire, &tag, &end)) {
+    while (pb_decode_tag(&stream, &wire, &tag, &end) && tag != 0) {
         pb_field_iter_t field;
         if (pb_field_iter_begin_const(&field, type, message) && pb_field_iter_find(&field, tag) &&
             !fits(&field, wire)) {
             grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: field %u has the wire type %d", name, tag,
                       (int)wire);
+            error->reason = "WRONG_WIRE_TYPE";
             return false;
         }
         if (!pb_skip_field(&stream, wire))

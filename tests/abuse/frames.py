@@ -53,9 +53,9 @@ def call(stream, path, *more, flags=END_HEADERS):
     return frame(HEADERS, flags, stream, request(path, *more))
 
 
-def message(payload):
+def message(payload, compressed=False):
     """A gRPC message with its prefix."""
-    return struct.pack("!BI", 0, len(payload)) + payload
+    return struct.pack("!BI", compressed, len(payload)) + payload
 
 
 def parse(data):

@@ -1,5 +1,6 @@
-"""Messages that never end, on as many streams as there may be: bounded for each connection."""
+"""Messages that never end, and those that are small until they are inflated."""
 
+import gzip
 import struct
 import unittest
 
@@ -8,6 +9,7 @@ from abuse import AbuseTest
 from attacker import flood
 
 APPEND = b"/vql.v1.History/Append"
+SCORES = b"/vql.v1.Scoring/ScoreStream"
 
 
 class MemoryTest(AbuseTest):
@@ -25,6 +27,17 @@ class MemoryTest(AbuseTest):
             stream = 1 + 2 * (number % 200)
             return frames.frame(frames.DATA, 0, stream, piece)
         self.attacked(flood(burst), seconds=4)
+
+    def test_gzip_bombs(self):
+        """Each 4 KB of a stream that ends with it become 4 MB that are no message."""
+        bomb = frames.message(gzip.compress(bytes(4_000_000)), compressed=True)
+        field = frames.field(b"grpc-encoding", b"gzip")
+
+        def burst(number):
+            stream = 1 + 2 * number
+            return frames.call(stream, SCORES, field) + frames.frame(
+                frames.DATA, frames.END_STREAM, stream, bomb)
+        self.assert_calmed(flood(burst))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "check_main.h"
 #include "gzip.h"
 #include "session_rig.h"
@@ -80,6 +81,53 @@ START_TEST(test_a_bomb)
     const h2_answer *answer = h2_client_answer(rig.client, id);
     ck_assert_int_eq(h2_answer_status(answer), GRPC_RESOURCE_EXHAUSTED);
     ck_assert_ptr_nonnull(strstr(answer->trailers, "inflates to more than the limit of 10000"));
+}
+END_TEST
+
+/* What comes out beyond an ordinary ratio is paid for, and more than there is to pay is refused. */
+START_TEST(test_bombs_cost)
+{
+    enum { BOMBS = 20 };
+    session_options options = rig_options;
+    options.max_message_bytes = LIMIT;
+    options.budget_ns = (uint64_t)BOMBS * LIMIT * BUDGET_GZIP_BYTE_NS / 2;
+    session_rig payer;
+    session_rig_start(&payer, &options, NULL);
+    const size_t bytes = gzip_deflate(zeros, LIMIT, packed, sizeof packed);
+    const uint8_t prefix[5] = {1, 0, 0, 0, (uint8_t)bytes};
+    const int32_t id = h2_client_call_with(payer.client, "/test/Silent", "grpc-encoding", "gzip");
+    for (int i = 0; i < BOMBS; i++) {
+        h2_client_send(payer.client, id, prefix, sizeof prefix, false);
+        h2_client_send(payer.client, id, packed, bytes, false);
+    }
+    session_rig_run_client(&payer);
+    ck_assert_uint_gt(payer.messages, 1);
+    ck_assert_uint_lt(payer.messages, BOMBS);
+    session_rig_run_server(&payer);
+    ck_assert(session_done(payer.session));
+    session_rig_stop(&payer);
+}
+END_TEST
+
+/* The thread's ledger has the message while it is looked at, and not afterwards. */
+START_TEST(test_what_came_out_is_counted)
+{
+    ledger whole = {.limit = SIZE_MAX};
+    session_options options = rig_options;
+    options.ledger = &whole;
+    session_rig counted;
+    session_rig_start(&counted, &options, NULL);
+    const size_t bytes = gzip_deflate(zeros, LIMIT, packed, sizeof packed);
+    const uint8_t prefix[5] = {1, 0, 0, 0, (uint8_t)bytes};
+    const int32_t id = h2_client_call_with(counted.client, "/test/Silent", "grpc-encoding", "gzip");
+    h2_client_send(counted.client, id, prefix, sizeof prefix, false);
+    h2_client_send(counted.client, id, packed, bytes, false);
+    counted.ledger = &whole;
+    session_rig_run(&counted);
+    ck_assert_uint_eq(counted.messages, 1);
+    ck_assert_uint_ge(counted.ledger_used, LIMIT);
+    ck_assert_uint_lt(whole.used, LIMIT);
+    session_rig_stop(&counted);
 }
 END_TEST
 
@@ -204,6 +252,8 @@ int main(void)
     tcase_add_checked_fixture(tests, start, stop);
     tcase_add_test(tests, test_a_compressed_request);
     tcase_add_test(tests, test_a_bomb);
+    tcase_add_test(tests, test_bombs_cost);
+    tcase_add_test(tests, test_what_came_out_is_counted);
     tcase_add_test(tests, test_a_compressed_frame_that_is_too_long);
     tcase_add_test(tests, test_not_gzip);
     tcase_add_test(tests, test_an_empty_compressed_message);
