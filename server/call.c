@@ -149,6 +149,7 @@ static void conclude(call *c, const response_status *status)
     session *s = c->session;
     assert(!c->over);
     c->over = true;
+    c->body_due_ns = UINT64_MAX;
     s->open--;
     c->status = *status;
     c->status.metadata = metadata_of(&c->trailers);
@@ -246,6 +247,8 @@ void call_set_rpc(call *c, const rpc *method, void *context)
     c->rpc = method;
     c->handler = method->handler;
     c->context = context;
+    if (!method->many_requests)
+        call_expect(c);
 }
 
 const rpc *call_rpc(const call *c)

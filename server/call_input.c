@@ -71,7 +71,6 @@ void call_starve(call *c)
               byte_queue_size(&c->input), (double)(s->now_ns - c->body_since_ns) * 1e-6);
     error.reason = "MESSAGE_TOO_SLOW";
     call_abort(c, &error);
-    c->body_due_ns = UINT64_MAX;
 }
 
 /*
@@ -153,6 +152,14 @@ static grpc_status fail_too_long(const call *c, grpc_error *error, const char *w
     return error->status;
 }
 
+static grpc_status fail_no_memory(grpc_error *error)
+{
+    grpc_fail(error, GRPC_UNAVAILABLE, "no memory for a message");
+    error->reason = "NO_MEMORY";
+    error->pushback_ms = LIMIT_PUSHBACK_MS;
+    return error->status;
+}
+
 /* What is wrong with a message that came compressed, if anything is. */
 static grpc_status check_gzip(const call *c, grpc_error *error)
 {
@@ -165,7 +172,7 @@ static grpc_status check_gzip(const call *c, grpc_error *error)
     case GZIP_TOO_LONG:
         return fail_too_long(c, error, "inflates to more");
     case GZIP_NO_MEMORY:
-        return grpc_fail(error, GRPC_UNAVAILABLE, "no memory for a message");
+        return fail_no_memory(error);
     }
     return GRPC_OK;
 }
@@ -296,7 +303,7 @@ void call_receive(call *c, const uint8_t *bytes, size_t received)
     } else if (byte_queue_append(&c->input, bytes + taken, received - taken)) {
         pump(c, true);
     } else {
-        grpc_fail(&error, GRPC_UNAVAILABLE, "no memory for a message");
+        fail_no_memory(&error);
         call_abort(c, &error);
     }
 }

@@ -46,18 +46,18 @@ static serving_status status_of(const health *h, size_t service)
     return serves ? SERVING : NOT_SERVING;
 }
 
-static void finish(call *c, grpc_status status, const char *message)
+static void finish_unavailable(call *c, const char *reason, const char *message)
 {
     grpc_error error;
-    grpc_fail(&error, status, "%s", message);
-    if (status == GRPC_UNAVAILABLE)
-        error.pushback_ms = LIMIT_PUSHBACK_MS;
+    grpc_fail(&error, GRPC_UNAVAILABLE, "%s", message);
+    error.reason = reason;
+    error.pushback_ms = LIMIT_PUSHBACK_MS;
     call_fail(c, &error);
 }
 
 static void finish_no_memory(call *c)
 {
-    finish(c, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
+    finish_unavailable(c, "NO_MEMORY", "the server is out of memory");
 }
 
 static bool send_status(health *h, call *c, serving_status status)
@@ -170,7 +170,7 @@ static bool tell(health *h, struct watch *w)
 static void end_watch(call *c)
 {
     forget(c);
-    finish(c, GRPC_UNAVAILABLE, "the server is draining");
+    finish_unavailable(c, "DRAINING", "the server is draining");
 }
 
 static void on_watch(void *context, call *c, const uint8_t *message, size_t bytes)

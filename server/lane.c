@@ -74,6 +74,7 @@ static void shed(lane *l, job *j, uint64_t now_ns)
     pushback_note(&l->pushback, true);
     grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: the request waited %.3g ms",
               (double)(now_ns - j->arrived_ns) * 1e-6);
+    j->error.reason = "OVERLOADED";
     j->error.pushback_ms = pushback_ms(&l->pushback);
 }
 

@@ -201,19 +201,23 @@ static void finish(call *c, const grpc_error *error)
     call_fail(c, error);
 }
 
-static void finish_no_memory(call *c)
+static void finish_unavailable(call *c, const char *reason, const char *message)
 {
     grpc_error error;
-    grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
+    grpc_fail(&error, GRPC_UNAVAILABLE, "%s", message);
+    error.reason = reason;
+    error.pushback_ms = LIMIT_PUSHBACK_MS;
     finish(c, &error);
+}
+
+static void finish_no_memory(call *c)
+{
+    finish_unavailable(c, "NO_MEMORY", "the server is out of memory");
 }
 
 static void finish_draining(call *c)
 {
-    grpc_error error;
-    grpc_fail(&error, GRPC_UNAVAILABLE, "the server is draining");
-    error.pushback_ms = LIMIT_PUSHBACK_MS;
-    finish(c, &error);
+    finish_unavailable(c, "DRAINING", "the server is draining");
 }
 
 static void on_call(void *context, call *c, const char *path)

@@ -240,7 +240,6 @@ static void begin(exchange *x)
         x->listed = true;
         return;
     }
-    call_expect(x->call);
     if (!x->method->decode)
         return;
     if (has_share(s, x->peer))

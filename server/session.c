@@ -125,6 +125,7 @@ static void open_call(session *s, int32_t stream_id)
     call *c = call_new(s, stream_id, timeout_ns);
     if (!c) {
         grpc_fail(&error, GRPC_UNAVAILABLE, "no memory for a call");
+        error.reason = "NO_MEMORY";
         refuse(s, stream_id, &error);
         return;
     }

@@ -176,8 +176,9 @@ void call_set_data(call *c, void *data);
 void *call_data(const call *c);
 
 /*
- * From now on the call's events go to the method's handler with this context. For on_call, and once
- * a call: the caller then calls the handler's on_call.
+ * From now on the call's events go to the method's handler with this context, and the message of a
+ * method that takes one is due. For on_call, and once a call: the caller then calls the handler's
+ * on_call.
  */
 void call_set_rpc(call *c, const rpc *method, void *context);
 

@@ -122,6 +122,7 @@ bool shard_submit(shard *s, job *j, uint64_t now_ns)
     if (full) {
         grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %d requests wait",
                   LIMIT_SHARD_JOBS);
+        j->error.reason = "OVERLOADED";
         j->error.pushback_ms = pushback_ms(&s->pushback);
         return false;
     }
@@ -147,6 +148,7 @@ static bool no_memory(job *j)
 {
     grpc_fail(&j->error, GRPC_UNAVAILABLE, "user_id %llu: the server is out of memory",
               (unsigned long long)j->user_id);
+    j->error.reason = "NO_MEMORY";
     j->error.pushback_ms = LIMIT_PUSHBACK_MS;
     return false;
 }
@@ -262,6 +264,7 @@ static bool check_sequence(shard *s, job *j)
               "min_sequence %llu: user_id %llu is at sequence %llu",
               (unsigned long long)j->min_sequence, (unsigned long long)j->user_id,
               (unsigned long long)j->sequence);
+    j->error.reason = "SEQUENCE_NOT_REACHED";
     return false;
 }
 

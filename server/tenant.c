@@ -49,8 +49,10 @@ grpc_status tenant_begin(tenant *t, grpc_error *error)
     if (most == 0 || before < most)
         return GRPC_OK;
     tenant_end(t);
-    return grpc_fail(error, GRPC_RESOURCE_EXHAUSTED,
-                     "tenant %s: in-flight: more than %u calls are open", t->name, most);
+    grpc_fail(error, GRPC_RESOURCE_EXHAUSTED, "tenant %s: in-flight: more than %u calls are open",
+              t->name, most);
+    grpc_error_limit(error, "TOO_MANY_CALLS", "in-flight", most);
+    return error->status;
 }
 
 void tenant_end(tenant *t)
@@ -67,6 +69,7 @@ static grpc_status refuse_rate(const tenant *t, uint32_t rate, uint32_t burst, u
     grpc_fail(error, GRPC_RESOURCE_EXHAUSTED,
               "tenant %s: rate: more than %u requests a second, and %u at once", t->name, rate,
               burst);
+    grpc_error_limit(error, "TOO_MANY_REQUESTS", "rate", rate);
     error->pushback_ms = (int64_t)((wait_ns + NS_PER_MS - 1) / NS_PER_MS);
     return error->status;
 }
