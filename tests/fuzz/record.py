@@ -10,6 +10,7 @@ byte of an input is what its target reads first; the targets' own comments say w
 
 import argparse
 import contextlib
+import gzip
 import hashlib
 import os
 import pathlib
@@ -76,6 +77,22 @@ class Relay:
             sink.shutdown(socket.SHUT_WR)
 
 
+TOKENS = [
+    f"# name tenant scopes hash\nweb-1 shop score {'9f' * 32}\n"
+    f"load\tshop append,score {'60' * 32}\n"
+    "quota shop rate=1000 burst=2000 in-flight=64\n",
+    f"a t admin {'00' * 32}\r\nb u score,append,admin {'FF' * 32}\n\nquota u in-flight=1",
+    f"a t score {'9f' * 32}\na t score {'60' * 32}\n",
+    f"a t score {'9f' * 32}\nb t score {'9f' * 32}\n",
+    f"a t none {'9f' * 32}\n", "a t score 9f\n", "quota t rate=1\n", "quota t burst=x rate=0\n",
+]
+PACKED = [
+    gzip.compress(b"", mtime=0), gzip.compress(bytes(200_000), mtime=0),
+    gzip.compress(b"one", mtime=0) + gzip.compress(b"two", mtime=0),
+    gzip.compress(b"three", mtime=0) + b"rest", b"AAECAwQ=", b"AA==", b"AAE", b"\x0a\x02hi\x10\x05",
+]
+
+
 class Writer:
     """Inputs, each under the hash of its bytes."""
 
@@ -112,6 +129,8 @@ def unary(client, write):
     for number, method, request in asked:
         packed = request.SerializeToString()
         write("message", bytes([number]) + packed)
+        write("inflate", packed)
+        write("inflate", gzip.compress(packed, mtime=0))
         write("frame", bytes([len(packed) % 64]) + frame(packed) * 2 + frame(b""))
         with contextlib.suppress(grpc.RpcError):
             answer = method(request, timeout=10).SerializeToString()
@@ -185,6 +204,10 @@ def main():
         write("headers", text.encode())
     for text in CONFIGS:
         write("config", text.encode())
+    for text in TOKENS:
+        write("token", text.encode())
+    for data in PACKED:
+        write("inflate", data)
 
 
 if __name__ == "__main__":
