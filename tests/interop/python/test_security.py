@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -191,6 +192,25 @@ class TlsTest(SecurityTest):
             peer.settimeout(CALL_S)
             self.assertEqual(peer.recv(1), b"")
             peer.close()
+        self.score(client)
+
+    def test_handshake_without_http2(self):
+        """The time for the handshake goes on behind TLS's, until the client says HTTP/2."""
+        server = self.serve_tls("--handshake-ms", 1500)
+        host, port = server.address.rsplit(":", 1)
+        context = ssl.create_default_context(cafile=self.folder / "server.cert")
+        context.check_hostname = False
+        context.set_alpn_protocols(["h2"])
+        begin = time.monotonic()
+        with socket.create_connection((host, int(port)), CALL_S) as plain:
+            time.sleep(0.7)
+            with context.wrap_socket(plain) as peer:
+                while peer.recv(4096):
+                    pass
+        self.assertGreater(time.monotonic() - begin, 1.4)
+        client = self.connect_tls(server)
+        self.score(client)
+        time.sleep(1.6)
         self.score(client)
 
     def test_drain(self):
