@@ -89,8 +89,12 @@ static bool is_excused(const talk *t, vqlc_status status)
     case VQLC_DEADLINE_EXCEEDED:
         return sim.now_ns >= t->deadline_ns;
     case VQLC_UNAVAILABLE:
-        /* Before a server's SETTINGS a client does not know how few calls it takes at a time. */
-        return c->troubles > t->troubles || sim.draining || sim.plan.max_streams < MOST_CALLS;
+        /*
+         * Before a server's SETTINGS a client does not know how few calls it takes at a time; what
+         * waits to be sent when the server asks it to go is refused by its own HTTP/2.
+         */
+        return c->troubles > t->troubles || sim.draining || sim.plan.age_ms > 0 ||
+               sim.plan.max_streams < MOST_CALLS;
     default:
         return false;
     }

@@ -11,7 +11,7 @@
 #include "vql_descriptors.h"
 #include "world.h"
 
-enum { MOST_THREADS = 4, TURN_US = 1000 };
+enum { MOST_THREADS = 4, TURN_US = 1000, KEEPALIVE_TIMEOUT_MS = 500 };
 
 typedef struct worker worker;
 
@@ -82,6 +82,13 @@ host *host_new(const registry *models)
         .connection_window = sim.plan.connection_window,
         .max_message_bytes = sim.plan.max_message_bytes,
         .max_unsent_bytes = sim.plan.max_unsent_bytes,
+        .lifetime =
+            {
+                .max_age_ns = sim.plan.age_ms * NS_PER_MS,
+                .max_age_grace_ns = sim.plan.grace_ms * NS_PER_MS,
+                .keepalive_ns = sim.plan.keepalive_ms * NS_PER_MS,
+                .keepalive_timeout_ns = KEEPALIVE_TIMEOUT_MS * NS_PER_MS,
+            },
     };
     for (uint32_t i = 0; i < h->count; i++) {
         worker *w = &h->workers[i];
@@ -156,6 +163,10 @@ static void read_connection(connection *c)
     if (session_due(c->session) <= sim.now_ns) {
         session_tick(c->session, sim.now_ns);
         c->dirty = true;
+        if (session_lost(c->session)) {
+            close_connection(c);
+            return;
+        }
     }
     const ptrdiff_t count = cable_read(c->cable, CABLE_SERVER, bytes, sizeof bytes);
     if (count < 0) {

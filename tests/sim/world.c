@@ -66,6 +66,9 @@ static plan draw_plan(void)
         .streams = sometimes(500),
         .deletes = sometimes(60),
         .clock_jumps = sometimes(5),
+        .age_ms = below(3) == 0 ? magnitude(20, 5000) : 0,
+        .grace_ms = below(2) == 0 ? magnitude(100, 5000) : 0,
+        .keepalive_ms = below(3) == 0 ? magnitude(50, 2000) : 0,
     };
 }
 

@@ -21,11 +21,12 @@ typedef struct plan {
     uint32_t stream_window, connection_window;
     uint32_t max_candidates, max_events;
     uint32_t client_unsent_bytes;
-    uint32_t cable_bytes;    /* that a cable holds each way */
-    uint32_t most_chunk;     /* bytes read or written at a time */
-    uint32_t delay_us;       /* the most that bytes are on their way */
-    uint32_t cuts, stalls;   /* of a connection, each step */
-    uint32_t write_faults;   /* of a write */
+    uint32_t age_ms, grace_ms, keepalive_ms; /* of connections; 0: none */
+    uint32_t cable_bytes;                    /* that a cable holds each way */
+    uint32_t most_chunk;                     /* bytes read or written at a time */
+    uint32_t delay_us;                       /* the most that bytes are on their way */
+    uint32_t cuts, stalls;                   /* of a connection, each step */
+    uint32_t write_faults;                   /* of a write */
     uint32_t allocation_gap; /* about every so many allocations one fails; 0: none does */
     uint32_t cancels, deadlines, flaws, repeats, streams, deletes, clock_jumps;
 } plan;
