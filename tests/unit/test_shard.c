@@ -312,8 +312,8 @@ START_TEST(a_short_request_does_not_wait_for_a_long_one)
     ck_assert_int_le(steps, 2);
     while (!shard_step(s, 0))
         continue;
-    ck_assert_int_eq(memcmp(short_one->scores, alone->scores, 4 * sizeof(float)), 0);
-    ck_assert_int_eq(memcmp(long_one->scores, whole->scores, 10000 * sizeof(float)), 0);
+    ck_assert_mem_eq(short_one->scores, alone->scores, 4 * sizeof(float));
+    ck_assert_mem_eq(long_one->scores, whole->scores, 10000 * sizeof(float));
     job_give(&pool, alone);
     job_give(&pool, whole);
     job_give(&pool, short_one);
