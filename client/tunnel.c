@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +108,8 @@ static bool set_name(SSL *ssl, const char *name)
     ASN1_OCTET_STRING_free(address);
     ERR_clear_error();
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (address == NULL && SSL_set_tlsext_host_name(ssl, name) != 1)
+    /* OpenSSL's macro drops const, though nothing is written. */
+    if (address == NULL && SSL_set_tlsext_host_name(ssl, (uintptr_t)name) != 1)
         return false;
     return SSL_set1_host(ssl, name) == 1;
 }

@@ -18,7 +18,8 @@ const char *grpc_status_name(grpc_status status)
 }
 
 /* Writes the message over whatever the error was. */
-static void fill(grpc_error *error, grpc_status status, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void fill(grpc_error *error, grpc_status status,
+                                                       const char *format, va_list arguments)
 {
     error->status = status;
     error->pushback_ms = -1;
