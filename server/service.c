@@ -20,16 +20,16 @@ typedef struct method {
 } method;
 
 /* Why something ends with UNAVAILABLE, for programs and for people. */
-typedef struct ending {
+typedef struct cause {
     const char *reason, *message;
-} ending;
+} cause;
 
-static const ending draining = {"DRAINING", "the server is draining"};
-static const ending no_memory = {"NO_MEMORY", "the server is out of memory"};
-static const ending too_many_jobs = {"OVERLOADED",
-                                     "the server is overloaded: too many requests are under way"};
-static const ending too_many_waiting = {"OVERLOADED",
-                                        "the server is overloaded: the request would wait"};
+static const cause draining = {"DRAINING", "the server is draining"};
+static const cause no_memory = {"NO_MEMORY", "the server is out of memory"};
+static const cause too_many_jobs = {"OVERLOADED",
+                                    "the server is overloaded: too many requests are under way"};
+static const cause too_many_waiting = {"OVERLOADED",
+                                       "the server is overloaded: the request would wait"};
 
 /* One call of one method. Lives from on_call until the call ends. */
 struct exchange {
@@ -42,7 +42,7 @@ struct exchange {
     bool broken;      /* a request was refused: those behind it are not looked at */
 
     /* Why the exchange ends once what was asked is answered; NULL: it does not. */
-    const ending *ending;
+    const cause *ending;
 
     /* Jobs under way, in the order of their requests; answers leave in this order. */
     job *first, **last;
@@ -191,7 +191,7 @@ static void finish_ok(exchange *x)
 }
 
 /* Returns false, so that what cannot go on can end with it. */
-static bool fail_unavailable(service *s, grpc_error *error, const ending *why)
+static bool fail_unavailable(service *s, grpc_error *error, const cause *why)
 {
     grpc_fail(error, GRPC_UNAVAILABLE, "%s", why->message);
     error->reason = why->reason;
@@ -199,7 +199,7 @@ static bool fail_unavailable(service *s, grpc_error *error, const ending *why)
     return false;
 }
 
-static void finish_unavailable(exchange *x, const ending *why)
+static void finish_unavailable(exchange *x, const cause *why)
 {
     grpc_error error;
     (void)fail_unavailable(x->service, &error, why);
@@ -321,7 +321,7 @@ static void send_answers(service *s, exchange *x)
 }
 
 /* Ends the exchange with UNAVAILABLE, behind the answers that it is owed. */
-static void end_unavailable(exchange *x, const ending *why)
+static void end_unavailable(exchange *x, const cause *why)
 {
     if (!x->first) {
         finish_unavailable(x, why);

@@ -29,6 +29,7 @@ MODELS = {
 THREADS = {1: "int16", 2: "f32", 4: "int16"}  # and the format of scoring with so many
 TOLERANCES = {"int16": 1e-3, "f32": 1e-5}  # of a score
 CLIENT_S = 1200
+PATIENT = ("--shed-target-ms", 60000, "--shed-interval-ms", 60000)  # slow builds shed soon
 SKIPPED = 77
 COUNTS = re.compile(r"^(?:# pass )?(\d+)(?: passed, |\n# fail )(\d+)(?: failed)?$", re.MULTILINE)
 
@@ -75,7 +76,8 @@ def run_case(arguments, model, threads):
     command, environment = client_command(arguments)
     golden = ROOT / f"tests/golden/{model}.golden.jsonl.gz"
     scoring = THREADS.get(threads, "f32")
-    with Vqld(arguments.vqld, MODELS[model], threads, "--scoring-format", scoring) as server:
+    with Vqld(arguments.vqld, MODELS[model], threads, "--scoring-format", scoring,
+              *PATIENT) as server:
         passed, failed = run_client(command, environment | {
             "INTEROP_SERVER": server.address,
             "INTEROP_GOLDEN": str(golden),
