@@ -1,5 +1,6 @@
 #include "decode.h"
 
+#include <pb_common.h>
 #include <pb_decode.h>
 #include <string.h>
 
@@ -21,14 +22,17 @@ static bool below_limit(const target *t, size_t count, const char *option)
 {
     if (count < t->limit)
         return true;
-    grpc_fail(&t->job->error, GRPC_RESOURCE_EXHAUSTED, "%s: more than %u (the server's %s)",
-              t->field, t->limit, option);
+    grpc_fail_field(&t->job->error, GRPC_RESOURCE_EXHAUSTED, NULL,
+                    "%s: more than %u (the server's %s)", t->field, t->limit, option);
+    grpc_error_limit(&t->job->error, "TOO_MANY_ELEMENTS", option, t->limit);
     return false;
 }
 
 static bool out_of_memory(job *j)
 {
-    grpc_fail(&j->error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
+    grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is out of memory");
+    j->error.reason = "NO_MEMORY";
+    j->error.pushback_ms = LIMIT_PUSHBACK_MS;
     return false;
 }
 
@@ -80,13 +84,14 @@ static bool check_text(const text *t, size_t kept, bool cut)
 {
     const size_t whole = utf8_prefix((const uint8_t *)t->bytes, kept);
     if (cut ? whole + UTF8_LONGEST <= kept : whole < kept) {
-        grpc_fail(t->error, GRPC_INVALID_ARGUMENT, "%s: not UTF-8 at byte %zu", t->field, whole);
+        grpc_fail_field(t->error, GRPC_INVALID_ARGUMENT, "NOT_UTF8", "%s: not UTF-8 at byte %zu",
+                        t->field, whole);
         return false;
     }
     t->bytes[whole] = '\0';
     if (strlen(t->bytes) < whole) {
-        grpc_fail(t->error, GRPC_INVALID_ARGUMENT, "%s: a NUL at byte %zu", t->field,
-                  strlen(t->bytes));
+        grpc_fail_field(t->error, GRPC_INVALID_ARGUMENT, "NOT_TEXT", "%s: a NUL at byte %zu",
+                        t->field, strlen(t->bytes));
         return false;
     }
     return true;
@@ -102,6 +107,39 @@ static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **argu
            pb_read(stream, NULL, stream->bytes_left);
 }
 
+/* Whether a field may come with a wire type; numbers that a callback reads may be packed or not. */
+static bool fits(const pb_field_iter_t *field, pb_wire_type_t wire)
+{
+    if (PB_ATYPE(field->type) != PB_ATYPE_CALLBACK || wire == PB_WT_STRING)
+        return true;
+    return wire == PB_WT_VARINT && PB_LTYPE(field->type) <= PB_LTYPE_LAST_PACKABLE;
+}
+
+/*
+ * nanopb hands a field's bytes to its callback whatever their wire type is. This looks at the wire
+ * types first; what else is wrong with the message is left to the decoding.
+ */
+static bool check_wire_types(pb_istream_t stream, const pb_msgdesc_t *type, const void *message,
+                             const char *name, grpc_error *error)
+{
+    pb_wire_type_t wire;
+    uint32_t tag;
+    bool end;
+    while (pb_decode_tag(&stream, &wire, &tag, &end) && tag != 0) {
+        pb_field_iter_t field;
+        if (pb_field_iter_begin_const(&field, type, message) && pb_field_iter_find(&field, tag) &&
+            !fits(&field, wire)) {
+            grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: field %u has the wire type %d", name, tag,
+                      (int)wire);
+            error->reason = "WRONG_WIRE_TYPE";
+            return false;
+        }
+        if (!pb_skip_field(&stream, wire))
+            break;
+    }
+    return true;
+}
+
 /*
  * Decodes a message. On failure the error says what a callback said, or else that the message is
  * malformed.
@@ -110,11 +148,15 @@ static bool decode(const uint8_t *message, size_t bytes, const pb_msgdesc_t *typ
                    const char *name, grpc_error *error)
 {
     pb_istream_t stream = pb_istream_from_buffer(message, bytes);
+    if (!check_wire_types(stream, type, out, name, error))
+        return false;
     if (pb_decode(&stream, type, out))
         return true;
-    if (error->status == GRPC_OK)
+    if (error->status == GRPC_OK) {
         grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: %zu bytes that are no such message: %s", name,
                   bytes, PB_GET_ERROR(&stream));
+        error->reason = "MALFORMED_MESSAGE";
+    }
     return false;
 }
 
@@ -193,4 +235,22 @@ bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SER
     *error = (grpc_error){0};
     return decode(message, bytes, grpc_health_v1_HealthCheckRequest_fields, &request,
                   "HealthCheckRequest", error);
+}
+
+bool decode_user(const uint8_t *message, size_t bytes, uint64_t *user_id)
+{
+    enum { USER_TAG = 1 << 3 }; /* field 1, a varint, in all requests of users */
+    if (bytes < 2 || message[0] != USER_TAG)
+        return false;
+    pb_istream_t stream = pb_istream_from_buffer(message + 1, bytes - 1);
+    return pb_decode_varint(&stream, user_id);
+}
+
+/* Each candidate is a varint, and each varint ends with a byte below 128. */
+size_t decode_most_candidates(const uint8_t *message, size_t bytes)
+{
+    size_t ends = 0;
+    for (size_t i = 0; i < bytes; i++)
+        ends += message[i] < 0x80;
+    return ends;
 }

@@ -7,6 +7,7 @@ The clients know the server by the .proto files and the environment alone:
     INTEROP_GOLDEN   golden requests of its model (tests/golden)
     INTEROP_TOLERANCE  how far a score may be from theirs
     INTEROP_VQLD     the program, and INTEROP_MODEL, INTEROP_THREADS: to start another like it
+    INTEROP_VQLCTL   the command line's program
     INTEROP_PROTO    the folder of the .proto files
 """
 
@@ -28,6 +29,7 @@ MODELS = {
 THREADS = {1: "int16", 2: "f32", 4: "int16"}  # and the format of scoring with so many
 TOLERANCES = {"int16": 1e-3, "f32": 1e-5}  # of a score
 CLIENT_S = 1200
+PATIENT = ("--shed-target-ms", 60000, "--shed-interval-ms", 60000)  # slow builds shed soon
 SKIPPED = 77
 COUNTS = re.compile(r"^(?:# pass )?(\d+)(?: passed, |\n# fail )(\d+)(?: failed)?$", re.MULTILINE)
 
@@ -36,6 +38,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("client", choices=("python", "node", "cpp"))
     parser.add_argument("--vqld", required=True, help="the server's program")
+    parser.add_argument("--vqlctl", help="the command line's program")
     parser.add_argument("--node", default="node", help="Node.js' program")
     parser.add_argument("--stubs", help="the folder of the generated Python modules")
     parser.add_argument("--program", help="the C++ client")
@@ -73,12 +76,14 @@ def run_case(arguments, model, threads):
     command, environment = client_command(arguments)
     golden = ROOT / f"tests/golden/{model}.golden.jsonl.gz"
     scoring = THREADS.get(threads, "f32")
-    with Vqld(arguments.vqld, MODELS[model], threads, "--scoring-format", scoring) as server:
+    with Vqld(arguments.vqld, MODELS[model], threads, "--scoring-format", scoring,
+              *PATIENT) as server:
         passed, failed = run_client(command, environment | {
             "INTEROP_SERVER": server.address,
             "INTEROP_GOLDEN": str(golden),
             "INTEROP_TOLERANCE": str(TOLERANCES[scoring]),
             "INTEROP_VQLD": str(arguments.vqld),
+            "INTEROP_VQLCTL": str(arguments.vqlctl or ""),
             "INTEROP_MODEL": str(MODELS[model]),
             "INTEROP_THREADS": str(threads),
             "INTEROP_PROTO": str(ROOT / "proto"),

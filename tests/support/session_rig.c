@@ -106,6 +106,7 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
     session_rig *rig = context;
     rig->messages++;
     rig->message_bytes += bytes;
+    rig->ledger_used = rig->ledger ? rig->ledger->used : 0;
     switch (((const echo *)call_data(c))->behaviour) {
     case UNARY:
         keep(rig, c, message, bytes);

@@ -28,6 +28,8 @@ typedef struct session_rig {
     unsigned begun, messages, refused, half_closed, finished, cancelled;
     size_t message_bytes; /* of all messages */
     call *latest;         /* the call begun last; NULL when that has ended */
+    const ledger *ledger; /* looked at with every message; NULL: none */
+    size_t ledger_used;   /* at the last one */
 } session_rig;
 
 /* Options with room for every ordinary test. */
