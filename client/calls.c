@@ -153,7 +153,8 @@ vqlc_call *vqlc_models(vqlc_channel *channel, const vqlc_call_options *options,
 vqlc_call *vqlc_health(vqlc_channel *channel, const char *service, const vqlc_call_options *options,
                        vqlc_health_done on_health, void *arg)
 {
-    Grpc__Health__V1__HealthCheckRequest request = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+    Grpc__Health__V1__HealthCheckRequest request;
+    grpc__health__v1__health_check_request__init(&request);
     request.service = (char *)(uintptr_t)service; /* protobuf-c declares it without const */
     return start(channel, &health_method, &request.base, NULL, options, (any_done)on_health, arg);
 }

@@ -1,5 +1,6 @@
 #include "channel.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 /* A host name of DNS has at most 253 bytes, a port's number five. */
 #define MAX_HOST_BYTES 254
 #define MAX_PORT_BYTES 6
+
+static const char bearer[] = "Bearer ";
 
 /* A transport and its place in its channel. */
 typedef struct member {
@@ -26,6 +29,8 @@ struct vqlc_channel {
     char server[MAX_HOST_BYTES + MAX_PORT_BYTES + 3]; /* as given: the calls' :authority */
     char host[MAX_HOST_BYTES];
     char port[MAX_PORT_BYTES];
+    transport_security security;
+    char authorization[sizeof bearer + VQLC_MAX_TOKEN_BYTES]; /* "": none */
     list_link members;
     transport *current;  /* NULL only when there was no memory for one: retry makes it */
     connector *attempt;  /* under way, for current */
@@ -50,12 +55,18 @@ void vqlc_channel_defaults(vqlc_channel_options *options)
     };
 }
 
+static void free_channel(vqlc_channel *channel)
+{
+    OPENSSL_cleanse(channel->authorization, sizeof channel->authorization);
+    free(channel);
+}
+
 static void release(vqlc_channel *channel)
 {
     if (--channel->parts == 0) {
         if (channel->on_closed != NULL)
             channel->on_closed(channel->closed_arg);
-        free(channel);
+        free_channel(channel);
     }
 }
 
@@ -91,12 +102,15 @@ static void renew_current(vqlc_channel *channel)
         return;
     const engine_options options = {
         .authority = channel->server,
+        .authorization = channel->authorization[0] != '\0' ? channel->authorization : NULL,
+        .encrypted = channel->security.tls != NULL,
         .max_message_bytes = channel->options.max_message_bytes,
         .max_unsent_bytes = channel->options.max_unsent_bytes,
         .max_waiting_calls = channel->options.max_waiting_calls,
     };
     m->channel = channel;
-    m->transport = transport_new(channel->loop, &options, &transport_callbacks, m);
+    m->transport =
+        transport_new(channel->loop, &options, &channel->security, &transport_callbacks, m);
     if (m->transport == NULL) {
         free(m);
         return;
@@ -230,6 +244,20 @@ static bool parse_server(vqlc_channel *channel, const char *server)
     return copy(channel->host, sizeof channel->host, host, length);
 }
 
+/* Keeps what the token makes of every call's authorization. False: it is no token. */
+static bool set_token(vqlc_channel *channel, const char *token)
+{
+    if (token == NULL)
+        return true;
+    size_t length = 0;
+    while (token[length] > ' ' && token[length] <= '~')
+        length++;
+    if (length == 0 || length > VQLC_MAX_TOKEN_BYTES || token[length] != '\0')
+        return false;
+    (void)snprintf(channel->authorization, sizeof channel->authorization, "%s%s", bearer, token);
+    return true;
+}
+
 int vqlc_channel_open(uv_loop_t *loop, const char *server, const vqlc_channel_options *options,
                       vqlc_channel **channel_out)
 {
@@ -238,12 +266,20 @@ int vqlc_channel_open(uv_loop_t *loop, const char *server, const vqlc_channel_op
         return UV_ENOMEM;
     int error = UV_EINVAL;
     if (!parse_server(channel, server))
-        goto free_channel;
+        goto free_it;
     channel->loop = loop;
     if (options != NULL)
         channel->options = *options;
     else
         vqlc_channel_defaults(&channel->options);
+    if (!set_token(channel, channel->options.token))
+        goto free_it;
+    channel->options.token = NULL; /* the caller's, and not needed any more */
+    channel->security = (transport_security){
+        .tls = channel->options.tls,
+        .host = channel->host,
+        .timeout_ms = channel->options.connect_timeout_ms,
+    };
     channel->backoff = (backoff){
         .min_ms = channel->options.min_backoff_ms,
         .max_ms = channel->options.max_backoff_ms,
@@ -253,7 +289,7 @@ int vqlc_channel_open(uv_loop_t *loop, const char *server, const vqlc_channel_op
     renew_current(channel);
     if (channel->current == NULL) {
         error = UV_ENOMEM;
-        goto free_channel;
+        goto free_it;
     }
     (void)uv_timer_init(loop, &channel->retry);
     channel->retry.data = channel;
@@ -262,8 +298,8 @@ int vqlc_channel_open(uv_loop_t *loop, const char *server, const vqlc_channel_op
     *channel_out = channel;
     return 0;
 
-free_channel:
-    free(channel);
+free_it:
+    free_channel(channel);
     return error;
 }
 

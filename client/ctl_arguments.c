@@ -13,6 +13,14 @@ static const ctl_option common_options[] = {
     {"server", "VQL_SERVER", "HOST:PORT", "127.0.0.1:7070", "the server to ask"},
     {"deadline", "VQL_DEADLINE", "MS", "10000", "how long an answer may take; 0: for ever"},
     {"format", "VQL_FORMAT", "table|json", "table", "how answers are printed"},
+    {"tls", "VQL_TLS", NULL, NULL, "speak TLS; any option of TLS asks for it, too"},
+    {"tls-ca", "VQL_TLS_CA", "FILE", NULL,
+     "who may sign the server's certificate; else the system's"},
+    {"tls-cert", "VQL_TLS_CERT", "FILE", NULL, "the client's own certificate"},
+    {"tls-key", "VQL_TLS_KEY", "FILE", NULL, "its key"},
+    {"tls-server-name", "VQL_TLS_SERVER_NAME", "NAME", NULL, "whom the certificate must name"},
+    {"token", "VQL_TOKEN", "TOKEN", NULL, "who asks; better given by the variable or a file"},
+    {"token-file", "VQL_TOKEN_FILE", "FILE", NULL, "a file whose first line is the token"},
     {"help", NULL, NULL, NULL, "print this text"},
     {"version", NULL, NULL, NULL, "print the version"},
 };
@@ -203,6 +211,24 @@ const char *ctl_text(const ctl_arguments *arguments, const char *name)
         return arguments->values[i];
     const char *environment = option->environment != NULL ? getenv(option->environment) : NULL;
     return environment != NULL && environment[0] != '\0' ? environment : option->fallback;
+}
+
+bool ctl_hide(ctl_arguments *arguments, const char *name)
+{
+    static char hidden[CTL_SECRET_BYTES];
+    const size_t i = find_option(arguments, name);
+    char *value = (char *)(uintptr_t)arguments->values[i];
+    if (value == NULL)
+        return true;
+    const size_t length = strlen(value);
+    if (length >= sizeof hidden) {
+        ctl_complain("--%s: is longer than %d characters", name, CTL_SECRET_BYTES - 1);
+        return false;
+    }
+    memcpy(hidden, value, length + 1);
+    memset(value, '*', length);
+    arguments->values[i] = hidden;
+    return true;
 }
 
 bool ctl_switch(const ctl_arguments *arguments, const char *name)

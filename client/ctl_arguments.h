@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CTL_MAX_OPTIONS 16
+#define CTL_MAX_OPTIONS 24
+
+/* What ctl_hide keeps, and its terminator. */
+#define CTL_SECRET_BYTES 512
 
 /* How vqlctl exits. */
 typedef enum ctl_exit {
@@ -63,6 +66,12 @@ ctl_parse_result ctl_parse(int argc, char **argv, const ctl_command *const *comm
 
 /* An option's value: given, from the environment or its default; NULL: none of these. */
 const char *ctl_text(const ctl_arguments *arguments, const char *name);
+
+/*
+ * Takes an option's value off the process's command line, where others can read it; ctl_text has
+ * it still. For one option only. False when it is too long, which is printed.
+ */
+bool ctl_hide(ctl_arguments *arguments, const char *name);
 
 /* Whether a switch is on. */
 bool ctl_switch(const ctl_arguments *arguments, const char *name);

@@ -28,21 +28,29 @@ ctl_exit ctl_client_open(ctl_client *client, const ctl_arguments *arguments)
     client->options.deadline_ms = (uint32_t)deadline_ms;
     if (uv_loop_init(&client->loop) != 0)
         return ctl_no_memory();
-    const char *server = ctl_text(arguments, "server");
-    const int error = vqlc_channel_open(&client->loop, server, NULL, &client->channel);
+    const ctl_exit made = ctl_channel_init(&client->how, arguments);
+    if (made != CTL_OK)
+        goto close_loop;
+    const int error = vqlc_channel_open(&client->loop, client->how.server, &client->how.options,
+                                        &client->channel);
     if (error != 0) {
-        ctl_complain("--server %s: %s", server,
-                     error == UV_EINVAL ? "must be HOST:PORT" : uv_strerror(error));
-        (void)uv_loop_close(&client->loop);
-        return CTL_USAGE;
+        ctl_channel_complain(&client->how, error);
+        goto clear_channel;
     }
     return CTL_OK;
+
+clear_channel:
+    ctl_channel_clear(&client->how);
+close_loop:
+    (void)uv_loop_close(&client->loop);
+    return CTL_USAGE;
 }
 
 void ctl_client_close(ctl_client *client)
 {
     vqlc_channel_close(client->channel, NULL, NULL);
     (void)uv_run(&client->loop, UV_RUN_DEFAULT);
+    ctl_channel_clear(&client->how);
     (void)uv_loop_close(&client->loop);
 }
 

@@ -8,11 +8,13 @@
 #include <stdbool.h>
 
 #include "ctl_arguments.h"
+#include "ctl_channel.h"
 #include "ctl_event_types.h"
 #include "vqlclient.h"
 
 typedef struct ctl_client {
     uv_loop_t loop;
+    ctl_channel how; /* the channel is made */
     vqlc_channel *channel;
     vqlc_call_options options; /* of every call: --deadline */
     unsigned waiting;          /* calls that have not been answered */

@@ -12,5 +12,6 @@ extern const ctl_command ctl_get_command;
 extern const ctl_command ctl_import_command;
 extern const ctl_command ctl_models_command;
 extern const ctl_command ctl_score_command;
+extern const ctl_command ctl_token_command;
 
 #endif

@@ -183,17 +183,17 @@ static void on_tick(uv_timer_t *timer)
 }
 
 /* Opens the lanes and begins to read. */
-static ctl_exit start(import *m, const char *server)
+static ctl_exit start(import *m, const ctl_channel *how)
 {
     (void)uv_idle_init(&m->loop, &m->reading);
     m->reading.data = m;
     (void)uv_timer_init(&m->loop, &m->ticks);
     m->ticks.data = m;
     while (m->lanes_open < m->stream_count) {
-        const int error = lane_open(&m->lanes[m->lanes_open], &m->loop, server,
+        const int error = lane_open(&m->lanes[m->lanes_open], &m->loop, how->server, &how->options,
                                     (unsigned)m->retries, &lane_callbacks, m);
         if (error != 0) {
-            ctl_complain("--server %s: %s", server, uv_strerror(error));
+            ctl_channel_complain(how, error);
             stop(m);
             return CTL_USAGE;
         }
@@ -205,13 +205,13 @@ static ctl_exit start(import *m, const char *server)
 }
 
 /* Sends the whole file. */
-static ctl_exit transfer(import *m, const char *server)
+static ctl_exit transfer(import *m, const ctl_channel *how)
 {
     if (uv_loop_init(&m->loop) != 0)
         return ctl_no_memory();
     const uint64_t start_ns = uv_hrtime();
     progress_start(&m->progress, stderr, isatty(STDERR_FILENO) == 1, start_ns);
-    m->exit = start(m, server);
+    m->exit = start(m, how);
     (void)uv_run(&m->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&m->loop);
     progress_end(&m->progress);
@@ -251,16 +251,22 @@ static ctl_exit read_options(import *m, const ctl_arguments *arguments)
 static ctl_exit run(const ctl_arguments *arguments)
 {
 import m = {.last = TSV_ROW };
-    ctl_exit code = read_options(&m, arguments);
+    ctl_channel how;
+    ctl_exit code = ctl_channel_init(&how, arguments);
     if (code != CTL_OK)
         return code;
+    code = read_options(&m, arguments);
+    if (code != CTL_OK) {
+        ctl_channel_clear(&how);
+        return code;
+    }
     const bool with_ids = !ctl_switch(arguments, "no-ids");
     m.ids = with_ids ? event_ids_new() : NULL;
     m.file = event_file_open(arguments->operands[0], EVENT_FILE_OF_USERS, &m.types);
     if (m.file == NULL || (with_ids && m.ids == NULL))
         code = ctl_no_memory();
     else
-        code = transfer(&m, ctl_text(arguments, "server"));
+        code = transfer(&m, &how);
     if (m.batch != NULL)
         batch_free(m.batch);
     if (m.file != NULL)
@@ -268,6 +274,7 @@ import m = {.last = TSV_ROW };
     if (m.ids != NULL)
         event_ids_free(m.ids);
     event_types_free(&m.types);
+    ctl_channel_clear(&how);
     return code;
 }
 

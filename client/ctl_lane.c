@@ -120,13 +120,13 @@ static const vqlc_stream_handler stream_handler = {
     .on_done = on_done,
 };
 
-int lane_open(lane **out, uv_loop_t *loop, const char *server, unsigned retries,
-              const lane_handler *handler, void *context)
+int lane_open(lane **out, uv_loop_t *loop, const char *server, const vqlc_channel_options *options,
+              unsigned retries, const lane_handler *handler, void *context)
 {
     lane *l = calloc(1, sizeof *l);
     if (l == NULL)
         return UV_ENOMEM;
-    const int error = vqlc_channel_open(loop, server, NULL, &l->channel);
+    const int error = vqlc_channel_open(loop, server, options, &l->channel);
     if (error != 0) {
         free(l);
         return error;

@@ -31,11 +31,11 @@ typedef struct lane_handler {
 } lane_handler;
 
 /*
- * Opens a lane to `server`, which must outlive it, with `retries` pauses in a row at most. Returns
- * 0 or an error of libuv.
+ * Opens a lane to `server`, which must outlive it, with `retries` pauses in a row at most; options
+ * (NULL: the defaults) are the channel's. Returns 0 or an error of libuv.
  */
-int lane_open(lane **out, uv_loop_t *loop, const char *server, unsigned retries,
-              const lane_handler *handler, void *context);
+int lane_open(lane **out, uv_loop_t *loop, const char *server, const vqlc_channel_options *options,
+              unsigned retries, const lane_handler *handler, void *context);
 
 /* Closes a lane, at its end or not; its memory is freed by the loop. */
 void lane_close(lane *l);

@@ -150,6 +150,12 @@ static void set_broken(engine *e, int code)
     (void)snprintf(e->error, sizeof e->error, "%s", nghttp2_strerror(code));
 }
 
+void engine_check(engine *e, int result)
+{
+    if (nghttp2_is_fatal(result))
+        set_broken(e, result);
+}
+
 void engine_feed(engine *e, uint64_t now_ns, const uint8_t *bytes, size_t count)
 {
     if (!e->is_open)

@@ -29,6 +29,8 @@ typedef struct rpc rpc;
 
 typedef struct engine_options {
     const char *authority;      /* HOST:PORT as the server knows itself; copied */
+    const char *authorization;  /* of every call; must outlive the engine; NULL: none */
+    bool encrypted;             /* its bytes travel by TLS: the calls' :scheme */
     uint32_t max_message_bytes; /* an answer; a larger one is RESOURCE_EXHAUSTED */
     uint32_t max_unsent_bytes;  /* messages waiting in one rpc before it is full */
     uint32_t max_waiting_calls; /* rpcs not yet sent; one more is UNAVAILABLE */

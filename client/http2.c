@@ -15,7 +15,7 @@
 /* A server's headers in one block, as RFC 9113 §6.5.2 counts them. */
 #define MAX_HEADER_LIST_BYTES (16 << 10)
 
-#define MAX_REQUEST_HEADERS 9
+#define MAX_REQUEST_HEADERS 10
 
 #define USER_AGENT "vqlclient/" VQLC_VERSION
 
@@ -135,7 +135,8 @@ static void end_answer(nghttp2_session *session, int32_t stream_id)
     if (r == NULL)
         return;
     if (nghttp2_session_get_stream_local_close(session, stream_id) == 0)
-        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_CANCEL);
+        engine_check(r->owner, nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream_id,
+                                                         NGHTTP2_CANCEL));
     finish(r, NGHTTP2_NO_ERROR);
 }
 
@@ -254,7 +255,7 @@ void http2_submit(rpc *r, uint64_t now_ns)
     char user[24];
     nghttp2_nv headers[MAX_REQUEST_HEADERS] = {
         header(":method", "POST", NGHTTP2_NV_FLAG_NONE),
-        header(":scheme", "http", NGHTTP2_NV_FLAG_NONE),
+        header(":scheme", e->options.encrypted ? "https" : "http", NGHTTP2_NV_FLAG_NONE),
         header(":path", request->path, NGHTTP2_NV_FLAG_NONE),
         header(":authority", e->options.authority, NGHTTP2_NV_FLAG_NONE),
         header("te", "trailers", NGHTTP2_NV_FLAG_NONE),
@@ -267,6 +268,10 @@ void http2_submit(rpc *r, uint64_t now_ns)
         protocol_timeout_format(request->deadline_ns - now_ns, timeout);
         headers[count++] = header("grpc-timeout", timeout, NGHTTP2_NV_FLAG_NO_INDEX);
     }
+    /* A secret is kept out of it, too (RFC 7541 §7.1.3). */
+    if (e->options.authorization != NULL)
+        headers[count++] =
+            header("authorization", e->options.authorization, NGHTTP2_NV_FLAG_NO_INDEX);
     if (request->has_user) {
         (void)snprintf(user, sizeof user, "%" PRIu64, request->user_id);
         headers[count++] = header("x-vql-user", user, NGHTTP2_NV_FLAG_NO_INDEX);

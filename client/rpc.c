@@ -38,7 +38,7 @@ rpc *rpc_start(engine *e, uint64_t now_ns, const rpc_request *request)
 static void resume(rpc *r)
 {
     if (r->state == RPC_OPEN && r->owner->is_open)
-        (void)nghttp2_session_resume_data(r->owner->session, r->stream_id);
+        engine_check(r->owner, nghttp2_session_resume_data(r->owner->session, r->stream_id));
     r->owner->wake(r->owner->context);
 }
 
@@ -112,8 +112,8 @@ void rpc_end_here_list(rpc *r, vqlc_status status, const char *format, va_list a
         return;
     outcome_set_list(&r->outcome, status, format, arguments);
     if (r->state == RPC_OPEN && r->owner->is_open) {
-        (void)nghttp2_submit_rst_stream(r->owner->session, NGHTTP2_FLAG_NONE, r->stream_id,
-                                        NGHTTP2_CANCEL);
+        engine_check(r->owner, nghttp2_submit_rst_stream(r->owner->session, NGHTTP2_FLAG_NONE,
+                                                         r->stream_id, NGHTTP2_CANCEL));
     }
     rpc_end(r);
 }

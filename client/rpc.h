@@ -75,6 +75,12 @@ void rpc_set_deadline(rpc *r);
 /* Ends the rpcs whose deadline has passed and sends those that wait as far as the server allows. */
 void engine_advance(engine *e, uint64_t now_ns);
 
+/*
+ * Looks at the result of a call to nghttp2. After a fatal one, which leaves the server without what
+ * it had to be told, the engine is broken: the connection is to be closed.
+ */
+void engine_check(engine *e, int result);
+
 /* Makes the nghttp2 session of a fresh engine; NULL when there is no memory. */
 nghttp2_session *http2_session_new(engine *e);
 

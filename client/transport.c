@@ -1,6 +1,10 @@
 #include "transport.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "tunnel.h"
 
 #define READ_BYTES  (64 << 10)
 #define WRITE_BYTES (64 << 10)
@@ -10,6 +14,9 @@
 
 struct transport {
     engine *engine;
+    const transport_security *security;
+    tunnel *tunnel;            /* NULL: the engine's bytes are the socket's */
+    uint64_t handshake_due_ns; /* UINT64_MAX: there is none, or it is done */
     const transport_handler *handler;
     void *context;
     uv_tcp_t *tcp;       /* NULL before transport_attach and once it is being closed */
@@ -30,6 +37,7 @@ static void release(transport *t)
 {
     if (--t->handles == 0) {
         engine_free(t->engine);
+        tunnel_free(t->tunnel);
         t->handler->on_closed(t->context, t);
         free(t);
     }
@@ -101,8 +109,10 @@ static void flush(transport *t)
         t->more = t->writing;
         return;
     }
-    const size_t bytes = engine_drain(t->engine, t->out, sizeof t->out);
-    t->more = bytes == sizeof t->out;
+    const size_t bytes = t->tunnel != NULL
+                             ? tunnel_drain(t->tunnel, t->engine, t->out, sizeof t->out)
+                             : engine_drain(t->engine, t->out, sizeof t->out);
+    t->more = bytes + TUNNEL_RECORD_BYTES > sizeof t->out;
     if (bytes == 0 || t->closing)
         return;
     t->write.data = t;
@@ -120,7 +130,9 @@ static void on_deadline(uv_timer_t *timer);
 /* Sets the timer to the engine's next deadline. */
 static void arm(transport *t)
 {
-    const uint64_t due_ns = engine_due(t->engine);
+    const uint64_t engine_due_ns = engine_due(t->engine);
+    const uint64_t due_ns =
+        engine_due_ns < t->handshake_due_ns ? engine_due_ns : t->handshake_due_ns;
     if (t->closing || due_ns == t->armed_ns)
         return;
     t->armed_ns = due_ns;
@@ -133,10 +145,23 @@ static void arm(transport *t)
     (void)uv_timer_start(&t->deadline, on_deadline, delay_ms, 0);
 }
 
+/* The server has not done its part of the handshake in time. */
+static void end_handshake(transport *t)
+{
+    char why[64];
+    (void)snprintf(why, sizeof why, "no TLS handshake within %" PRIu32 " ms",
+                   t->security->timeout_ms);
+    t->handshake_due_ns = UINT64_MAX;
+    take_down(t, why);
+}
+
 /* One turn: what is due, what is to be sent, and what comes of it. */
 static void see_to(transport *t)
 {
-    engine_tick(t->engine, uv_hrtime());
+    const uint64_t now_ns = uv_hrtime();
+    engine_tick(t->engine, now_ns);
+    if (now_ns >= t->handshake_due_ns)
+        end_handshake(t);
     flush(t);
     check_end(t);
     arm(t);
@@ -162,12 +187,34 @@ static void on_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     *buffer = uv_buf_init((char *)t->in, sizeof t->in);
 }
 
+/* Gives the engine what the tunnel makes of the bytes that were read. */
+static void read_tunnel(transport *t, size_t count)
+{
+    tunnel_feed(t->tunnel, t->in, count);
+    while (t->tcp != NULL) {
+        const uint8_t *bytes;
+        const size_t decrypted = tunnel_read(t->tunnel, &bytes);
+        if (t->handshake_due_ns != UINT64_MAX && tunnel_ready(t->tunnel)) {
+            t->handshake_due_ns = UINT64_MAX;
+            engine_open(t->engine, uv_hrtime());
+        }
+        if (decrypted == 0)
+            break;
+        engine_feed(t->engine, uv_hrtime(), bytes, decrypted);
+    }
+    if (tunnel_error(t->tunnel) != NULL)
+        take_down(t, tunnel_error(t->tunnel));
+}
+
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
     (void)buffer;
     transport *t = stream->data;
     if (count > 0) {
-        engine_feed(t->engine, uv_hrtime(), t->in, (size_t)count);
+        if (t->tunnel != NULL)
+            read_tunnel(t, (size_t)count);
+        else
+            engine_feed(t->engine, uv_hrtime(), t->in, (size_t)count);
         wake(t);
     } else if (count < 0) {
         const int error = (int)count;
@@ -176,7 +223,8 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 }
 
 transport *transport_new(uv_loop_t *loop, const engine_options *options,
-                         const transport_handler *handler, void *context)
+                         const transport_security *security, const transport_handler *handler,
+                         void *context)
 {
     transport *t = calloc(1, sizeof *t);
     if (t == NULL)
@@ -184,6 +232,8 @@ transport *transport_new(uv_loop_t *loop, const engine_options *options,
     t->handler = handler;
     t->context = context;
     t->armed_ns = UINT64_MAX;
+    t->security = security;
+    t->handshake_due_ns = UINT64_MAX;
     t->engine = engine_new(options, wake, t);
     if (t->engine == NULL) {
         free(t);
@@ -197,6 +247,14 @@ transport *transport_new(uv_loop_t *loop, const engine_options *options,
     return t;
 }
 
+/* Begins the handshake, after which the engine opens. False: no memory. */
+static bool begin_handshake(transport *t)
+{
+    t->tunnel = tunnel_new(t->security->tls, t->security->host);
+    t->handshake_due_ns = uv_hrtime() + (uint64_t)t->security->timeout_ms * 1000000;
+    return t->tunnel != NULL;
+}
+
 void transport_attach(transport *t, uv_tcp_t *tcp)
 {
     tcp->data = t;
@@ -204,8 +262,13 @@ void transport_attach(transport *t, uv_tcp_t *tcp)
     t->handles++;
     (void)uv_tcp_nodelay(tcp, 1);
     (void)uv_tcp_keepalive(tcp, 1, KEEPALIVE_SECONDS);
-    engine_open(t->engine, uv_hrtime());
-    const int error = uv_read_start((uv_stream_t *)tcp, on_buffer, on_read);
+    int error = 0;
+    if (t->security->tls == NULL)
+        engine_open(t->engine, uv_hrtime());
+    else if (!begin_handshake(t))
+        error = UV_ENOMEM;
+    if (error == 0)
+        error = uv_read_start((uv_stream_t *)tcp, on_buffer, on_read);
     if (error != 0) {
         take_down(t, uv_strerror(error));
         return;

@@ -13,6 +13,13 @@
 
 typedef struct transport transport;
 
+/* How a transport is encrypted; must outlive it. */
+typedef struct transport_security {
+    const vqlc_tls *tls; /* NULL: not at all */
+    const char *host;    /* whom the certificate must name, unless tls says */
+    uint32_t timeout_ms; /* for the handshake */
+} transport_security;
+
 typedef struct transport_handler {
     /* The server takes no more calls on this transport; those that are open go on. Told once. */
     void (*on_draining)(void *context, transport *t);
@@ -26,7 +33,8 @@ typedef struct transport_handler {
 
 /* Makes a connection without a socket. handler must outlive it. NULL when there is no memory. */
 transport *transport_new(uv_loop_t *loop, const engine_options *options,
-                         const transport_handler *handler, void *context);
+                         const transport_security *security, const transport_handler *handler,
+                         void *context);
 
 /*
  * Gives it its socket, connected and allocated by malloc; only once. It is the connection's from

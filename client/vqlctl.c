@@ -8,14 +8,16 @@
 int main(int argc, char **argv)
 {
     static const ctl_command *const commands[] = {
-        &ctl_score_command,  &ctl_append_command, &ctl_get_command,
-        &ctl_delete_command, &ctl_models_command, &ctl_import_command,
+        &ctl_score_command,  &ctl_append_command, &ctl_get_command,   &ctl_delete_command,
+        &ctl_models_command, &ctl_import_command, &ctl_token_command,
     };
     /* A connection that breaks while it is written to is an error of that write, not the end. */
     (void)signal(SIGPIPE, SIG_IGN);
     ctl_arguments arguments;
     switch (ctl_parse(argc, argv, commands, sizeof commands / sizeof commands[0], &arguments)) {
     case CTL_PARSED:
+        if (!ctl_hide(&arguments, "token"))
+            return CTL_USAGE;
         return arguments.command->run(&arguments);
     case CTL_ANSWERED:
         return CTL_OK;

@@ -2,6 +2,7 @@
 
 set(VQL_SANITIZE "" CACHE STRING "Sanitizers, comma separated: address,undefined or thread")
 option(VQL_COVERAGE "Instrument for gcov" OFF)
+option(VQL_FUZZ "Build libFuzzer's targets (needs Clang)" OFF)
 
 # The optimised build keeps its asserts: NDEBUG is never defined.
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O3 -g")
@@ -22,6 +23,9 @@ if(VQL_SANITIZE)
     add_link_options(-fsanitize=${VQL_SANITIZE})
 else()
     add_compile_definitions($<$<CONFIG:RelWithDebInfo>:_FORTIFY_SOURCE=2>)
+endif()
+if(VQL_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 if(VQL_COVERAGE)
     add_compile_options(--coverage)

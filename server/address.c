@@ -15,8 +15,21 @@ static bool parse_port(const char *text, uint16_t *out)
     return true;
 }
 
+static bool parse_path(const char *path, address *out)
+{
+    const size_t length = strlen(path);
+    if (path[0] != '/' || length >= sizeof out->path)
+        return false;
+    *out = (address){0};
+    memcpy(out->path, path, length);
+    return true;
+}
+
 bool address_parse(const char *text, address *out)
 {
+    static const char scheme[] = "unix:";
+    if (strncmp(text, scheme, sizeof scheme - 1) == 0 && text[sizeof scheme - 1] == '/')
+        return parse_path(text + sizeof scheme - 1, out);
     const char *colon = strrchr(text, ':');
     if (!colon)
         return false;
@@ -34,5 +47,23 @@ bool address_parse(const char *text, address *out)
     memcpy(out->host, host, length);
     out->host[length] = '\0';
     out->port = port;
+    out->path[0] = '\0';
     return true;
+}
+
+size_t address_list_parse(const char *text, address *out, size_t capacity)
+{
+    size_t count = 0;
+    for (const char *end; text; text = end ? end + 1 : NULL) {
+        char one[ADDRESS_HOST_BYTES + 16];
+        end = strchr(text, ',');
+        const size_t length = end ? (size_t)(end - text) : strlen(text);
+        if (count == capacity || length >= sizeof one)
+            return 0;
+        memcpy(one, text, length);
+        one[length] = '\0';
+        if (!address_parse(one, &out[count++]))
+            return 0;
+    }
+    return count;
 }

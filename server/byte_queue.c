@@ -72,6 +72,14 @@ void byte_queue_take(byte_queue *q, size_t count)
         byte_queue_clear(q);
 }
 
+void byte_queue_shorten(byte_queue *q, size_t count)
+{
+    assert(count <= byte_queue_size(q));
+    q->tail -= count;
+    if (q->head == q->tail)
+        byte_queue_clear(q);
+}
+
 void byte_queue_clear(byte_queue *q)
 {
     free(q->block);

@@ -36,6 +36,9 @@ const uint8_t *byte_queue_front(const byte_queue *q);
 /* Removes count bytes, of those that are queued, from the front. */
 void byte_queue_take(byte_queue *q, size_t count);
 
+/* Removes count bytes, of those that are queued, from the back. */
+void byte_queue_shorten(byte_queue *q, size_t count);
+
 /* Empties the queue. */
 void byte_queue_clear(byte_queue *q);
 

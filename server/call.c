@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns, const char *encoding)
+#include "status_details.h"
+
+call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns)
 {
     call *c = calloc(1, sizeof *c);
     if (!c)
@@ -12,11 +14,40 @@ call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns, const char *e
     c->session = s;
     c->stream_id = stream_id;
     c->timeout_ns = timeout_ns;
+    c->body_since_ns = UINT64_MAX;
+    c->body_due_ns = UINT64_MAX;
     c->deadline_ns = timeout_ns > UINT64_MAX - s->now_ns ? UINT64_MAX : s->now_ns + timeout_ns;
-    memcpy(c->encoding, encoding, sizeof c->encoding);
+    c->handler = &s->handler;
+    c->context = s->context;
+    c->accepts_gzip = s->request.accepts_gzip && s->options.compress_above > 0;
+    c->compress_above = s->options.compress_above;
+    memcpy(c->encoding, s->request.encoding, sizeof c->encoding);
     TAILQ_INSERT_TAIL(&s->calls, c, in_session);
     s->open++;
     return c;
+}
+
+void call_make_ready(call *c)
+{
+    if (c->ready)
+        return;
+    c->ready = true;
+    TAILQ_INSERT_TAIL(&c->session->ready, c, in_ready);
+}
+
+void call_count(call *c)
+{
+    session *s = c->session;
+    ledger_set(&s->input, &c->input_counted, c->input.capacity);
+    ledger_set(&s->output, &c->output_counted, c->output.capacity);
+    if (s->options.ledger)
+        ledger_set(s->options.ledger, &c->counted, c->input_counted + c->output_counted);
+    if (s->clogged && !ledger_has_share(&s->output, s->options.ledger)) {
+        s->clogged = false;
+        for (call *other = TAILQ_FIRST(&s->calls); other; other = TAILQ_NEXT(other, in_session))
+            call_make_ready(other);
+    }
+    session_credit(s);
 }
 
 void call_free(call *c)
@@ -27,45 +58,29 @@ void call_free(call *c)
     TAILQ_REMOVE(&c->session->calls, c, in_session);
     byte_queue_clear(&c->input);
     byte_queue_clear(&c->output);
+    call_count(c);
+    byte_queue_clear(&c->headers);
+    byte_queue_clear(&c->trailers);
     free(c->message);
+    free(c->details);
     free(c);
 }
 
-static void make_ready(call *c)
-{
-    if (c->ready)
-        return;
-    c->ready = true;
-    TAILQ_INSERT_TAIL(&c->session->ready, c, in_ready);
-}
-
-/* Answers are waiting for the peer: no more are asked for. */
-static bool is_clogged(const call *c)
-{
-    return byte_queue_size(&c->output) > c->session->options.max_unsent_bytes;
-}
-
-static bool is_blocked(const call *c)
-{
-    return c->over || c->refused || c->held || is_clogged(c);
-}
-
-/* Gives the stream's window back for all but the last `kept` bytes that were received. */
-static void give_back_window(call *c, size_t kept)
+bool call_is_clogged(const call *c)
 {
     session *s = c->session;
-    if (c->unread <= kept)
-        return;
-    const size_t read = c->unread - kept;
-    c->unread = kept;
-    if (!s->broken)
-        session_check(s, nghttp2_session_consume_stream(s->h2, c->stream_id, read));
+    if (ledger_has_share(&s->output, s->options.ledger))
+        s->clogged = true;
+    return s->clogged || byte_queue_size(&c->output) > s->options.max_unsent_bytes;
 }
 
-static void discard_input(call *c)
+/* Answers left for the client. */
+static void moved(call *c)
 {
-    byte_queue_clear(&c->input);
-    give_back_window(c, 0);
+    session *s = c->session;
+    call_count(c);
+    budget_earn(&s->budget, BUDGET_ANSWER_NS);
+    patience_start(&s->patience, PATIENCE_WINDOW, s->now_ns, true);
 }
 
 static ssize_t read_output(nghttp2_session *h2, int32_t stream_id, uint8_t *out, size_t capacity,
@@ -73,21 +88,30 @@ static ssize_t read_output(nghttp2_session *h2, int32_t stream_id, uint8_t *out,
 {
     (void)context;
     call *c = source->ptr;
-    const bool clogged = is_clogged(c);
+    const bool clogged = call_is_clogged(c);
     const size_t size = byte_queue_size(&c->output);
-    const size_t count = size < capacity ? size : capacity;
-    if (count > 0) {
-        memcpy(out, byte_queue_front(&c->output), count);
-        byte_queue_take(&c->output, count);
+    const size_t taken = size < capacity ? size : capacity;
+    if (taken > 0) {
+        memcpy(out, byte_queue_front(&c->output), taken);
+        byte_queue_take(&c->output, taken);
+        moved(c);
     }
-    if (clogged && !is_clogged(c) && !c->over)
-        make_ready(c);
-    if (count < size || !c->over)
-        return count > 0 ? (ssize_t)count : NGHTTP2_ERR_DEFERRED;
+    if (clogged && !call_is_clogged(c) && !c->over)
+        call_make_ready(c);
+    if (taken < size || !c->over)
+        return taken > 0 ? (ssize_t)taken : NGHTTP2_ERR_DEFERRED;
     *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (response_end(h2, stream_id, &c->status) != 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    return (ssize_t)count;
+    return (ssize_t)taken;
+}
+
+static response_metadata metadata_of(const byte_queue *fields)
+{
+    return (response_metadata){
+        .text = (const char *)byte_queue_front(fields),
+        .bytes = byte_queue_size(fields),
+    };
 }
 
 /* Tells nghttp2 that there is output, or the end of it. */
@@ -103,7 +127,8 @@ static void flush_output(call *c)
     }
     c->responded = true;
     const nghttp2_data_provider body = {.source.ptr = c, .read_callback = read_output};
-    session_check(s, response_begin(s->h2, c->stream_id, &body));
+    const response_head head = {.gzip = c->accepts_gzip, .metadata = metadata_of(&c->headers)};
+    session_check(s, response_begin(s->h2, c->stream_id, &head, &body));
 }
 
 /* A copy of text; NULL: there is none, or no memory, and the status goes without its message. */
@@ -126,29 +151,38 @@ static void conclude(call *c, const response_status *status)
     c->over = true;
     s->open--;
     c->status = *status;
-    c->status.identity_only = c->refused && c->frame.result == FRAME_COMPRESSED && *c->encoding;
+    c->status.metadata = metadata_of(&c->trailers);
     if (c->responded) {
         c->message = copy_text(status->message);
+        c->details = copy_text(status->details);
         c->status.message = c->message;
+        c->status.details = c->details;
         flush_output(c);
     } else if (!s->broken) {
         c->responded = true;
-        session_check(s, response_only(s->h2, c->stream_id, &c->status));
+        const response_head head = {.metadata = metadata_of(&c->headers)};
+        session_check(s, response_only(s->h2, c->stream_id, &head, &c->status));
     }
     if (!c->delivering)
-        discard_input(c);
+        call_discard_input(c);
 }
 
-/* Ends the call with a status that is not the handler's. */
-static void fail(call *c, const grpc_error *error)
+void call_fail(call *c, const grpc_error *error)
 {
+    char details[STATUS_DETAILS_BYTES];
     const response_status status = {
         .code = error->status,
         .message = error->message,
-        .pushback_ms = -1,
+        .details = status_details_write(error, details) ? details : NULL,
+        .pushback_ms = error->pushback_ms,
     };
     conclude(c, &status);
-    c->session->handler.on_cancel(c->session->context, c);
+}
+
+void call_abort(call *c, const grpc_error *error)
+{
+    call_fail(c, error);
+    c->handler->on_cancel(c->context, c);
 }
 
 void call_cancel(call *c)
@@ -157,7 +191,7 @@ void call_cancel(call *c)
         return;
     c->over = true;
     c->session->open--;
-    c->session->handler.on_cancel(c->session->context, c);
+    c->handler->on_cancel(c->context, c);
 }
 
 /* Whether the answers still waiting are more than the client's windows let out. */
@@ -183,128 +217,7 @@ void call_expire(call *c)
             s, nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, c->stream_id, NGHTTP2_CANCEL));
     }
     if (!c->over)
-        fail(c, &error);
-}
-
-/* Delivers the whole messages at the front of bytes and returns how many bytes they took. */
-static size_t deliver(call *c, const uint8_t *bytes, size_t count)
-{
-    session *s = c->session;
-    size_t taken = 0;
-    c->delivering = true;
-    while (!is_blocked(c)) {
-        c->frame = frame_parse(bytes + taken, count - taken, s->options.max_message_bytes);
-        if (c->frame.result != FRAME_WHOLE)
-            break;
-        const uint8_t *message = bytes + taken + FRAME_PREFIX_BYTES;
-        taken += FRAME_PREFIX_BYTES + c->frame.length;
-        s->handler.on_message(s->context, c, message, c->frame.length);
-    }
-    c->delivering = false;
-    return taken;
-}
-
-/* Nothing that follows can be understood. */
-static bool is_bad(const call *c)
-{
-    return c->frame.result != FRAME_PARTIAL && c->frame.result != FRAME_WHOLE;
-}
-
-/* What is wrong with the input, if anything is. */
-static grpc_status check_input(const call *c, grpc_error *error)
-{
-    switch (c->frame.result) {
-    case FRAME_BAD_FLAG:
-        return grpc_fail(error, GRPC_INTERNAL, "compressed flag is %u, neither 0 nor 1",
-                         c->frame.flag);
-    case FRAME_COMPRESSED:
-        if (!*c->encoding || strcmp(c->encoding, "identity") == 0)
-            return grpc_fail(error, GRPC_INTERNAL, "compressed flag is 1 without a grpc-encoding");
-        return grpc_fail(error, GRPC_UNIMPLEMENTED,
-                         "grpc-encoding '%s' is not supported, only identity", c->encoding);
-    case FRAME_TOO_LONG:
-        return grpc_fail(error, GRPC_RESOURCE_EXHAUSTED,
-                         "message of %u bytes is longer than the limit of %u bytes",
-                         c->frame.length, c->session->options.max_message_bytes);
-    case FRAME_PARTIAL:
-    case FRAME_WHOLE:
-        break;
-    }
-    const size_t rest = byte_queue_size(&c->input);
-    if (c->ended && rest > 0 && !is_blocked(c))
-        return grpc_fail(error, GRPC_INTERNAL, "the stream ended %zu bytes into a message", rest);
-    return GRPC_OK;
-}
-
-static void refuse(call *c, const grpc_error *error)
-{
-    c->refused = true;
-    discard_input(c);
-    c->session->handler.on_refused(c->session->context, c, error);
-}
-
-/*
- * Brings the call up to date with what was delivered. A bad input is refused, if that may be done
- * now, and otherwise the next time that the session comes by.
- */
-static void settle(call *c, bool may_refuse)
-{
-    grpc_error error;
-    if (c->over || c->refused) {
-        discard_input(c);
-    } else if (check_input(c, &error) != GRPC_OK) {
-        if (may_refuse)
-            refuse(c, &error);
-        else
-            make_ready(c);
-    } else if (is_blocked(c)) {
-        give_back_window(c, byte_queue_size(&c->input));
-    } else {
-        give_back_window(c, 0);
-        if (c->ended && !c->half_closed) {
-            c->half_closed = true;
-            c->session->handler.on_half_close(c->session->context, c);
-        }
-    }
-}
-
-static void pump(call *c, bool may_refuse)
-{
-    const size_t size = byte_queue_size(&c->input);
-    if (size > 0)
-        byte_queue_take(&c->input, deliver(c, byte_queue_front(&c->input), size));
-    settle(c, may_refuse);
-}
-
-void call_pump(call *c)
-{
-    if (c->ready) {
-        c->ready = false;
-        TAILQ_REMOVE(&c->session->ready, c, in_ready);
-    }
-    pump(c, true);
-}
-
-void call_receive(call *c, const uint8_t *bytes, size_t count)
-{
-    c->unread += count;
-    /* Messages that arrive whole are delivered from where they are. */
-    const size_t taken = byte_queue_size(&c->input) > 0 ? 0 : deliver(c, bytes, count);
-    if (c->over || c->refused || is_bad(c)) {
-        settle(c, true);
-    } else if (byte_queue_append(&c->input, bytes + taken, count - taken)) {
-        pump(c, true);
-    } else {
-        grpc_error error;
-        grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "no memory for a message");
-        fail(c, &error);
-    }
-}
-
-void call_receive_end(call *c)
-{
-    c->ended = true;
-    settle(c, true);
+        call_abort(c, &error);
 }
 
 void call_set_data(call *c, void *data)
@@ -322,6 +235,79 @@ uint64_t call_deadline(const call *c)
     return c->deadline_ns;
 }
 
+uint64_t call_now(const call *c)
+{
+    return c->session->now_ns;
+}
+
+void call_set_rpc(call *c, const rpc *method, void *context)
+{
+    assert(!c->rpc && !c->asked);
+    c->rpc = method;
+    c->handler = method->handler;
+    c->context = context;
+}
+
+const rpc *call_rpc(const call *c)
+{
+    return c->rpc;
+}
+
+void *call_peer(const call *c)
+{
+    return c->session->context;
+}
+
+const char *call_metadata(const call *c, const char *name)
+{
+    return request_metadata(&c->session->request, name);
+}
+
+static bool add_field(byte_queue *fields, unsigned *count, const char *name, const char *value)
+{
+    const size_t name_bytes = strlen(name) + 1;
+    const size_t value_bytes = strlen(value) + 1;
+    if (*count >= RESPONSE_METADATA)
+        return false;
+    uint8_t *room = byte_queue_extend(fields, name_bytes + value_bytes);
+    if (!room)
+        return false;
+    memcpy(room, name, name_bytes);
+    memcpy(room + name_bytes, value, value_bytes);
+    ++*count;
+    return true;
+}
+
+bool call_add_header(call *c, const char *name, const char *value)
+{
+    assert(!c->responded);
+    return add_field(&c->headers, &c->header_count, name, value);
+}
+
+bool call_add_trailer(call *c, const char *name, const char *value)
+{
+    assert(!c->over);
+    return add_field(&c->trailers, &c->trailer_count, name, value);
+}
+
+bool call_was_compressed(const call *c)
+{
+    return c->frame.flag;
+}
+
+void call_compress_above(call *c, uint32_t bytes)
+{
+    c->compress_above = bytes;
+}
+
+/* Writes the message as gzip to out of its own size. 0: it is not to be, or not shorter so. */
+static size_t compress(const call *c, const uint8_t *message, size_t bytes, uint8_t *out)
+{
+    if (!c->accepts_gzip || c->compress_above == 0 || bytes < c->compress_above)
+        return 0;
+    return gzip_deflate(message, bytes, out, bytes);
+}
+
 bool call_send(call *c, const uint8_t *message, size_t bytes)
 {
     assert(!c->over);
@@ -330,9 +316,13 @@ bool call_send(call *c, const uint8_t *message, size_t bytes)
     uint8_t *room = byte_queue_extend(&c->output, FRAME_PREFIX_BYTES + bytes);
     if (!room)
         return false;
-    frame_write_prefix(room, (uint32_t)bytes);
-    if (bytes > 0)
+    const size_t compressed = compress(c, message, bytes, room + FRAME_PREFIX_BYTES);
+    if (compressed > 0)
+        byte_queue_shorten(&c->output, bytes - compressed);
+    else if (bytes > 0)
         memcpy(room + FRAME_PREFIX_BYTES, message, bytes);
+    frame_write_prefix(room, compressed > 0, (uint32_t)(compressed > 0 ? compressed : bytes));
+    call_count(c);
     flush_output(c);
     return true;
 }
@@ -344,16 +334,4 @@ void call_finish(call *c, grpc_status status, const char *message, int64_t pushb
                     .message = message,
                     .pushback_ms = pushback_ms,
                 });
-}
-
-void call_hold(call *c)
-{
-    c->held = true;
-}
-
-void call_resume(call *c)
-{
-    c->held = false;
-    if (!c->delivering)
-        pump(c, false);
 }

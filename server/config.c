@@ -40,8 +40,23 @@ static const char *const scoring_formats[] = {
 static const option options[] = {
     {"model", OPTION_FILE, FIELD(model), NULL, 0, 0, NULL,
      "The model to score with, a safetensors file. Required."},
-    {"listen", OPTION_ADDRESS, FIELD(listen), "127.0.0.1:7070", 0, 0, NULL,
-     "Where to serve gRPC. Port 0 takes a free port: the log and port-file name it."},
+    {"listen", OPTION_ADDRESSES, FIELD(listen), "127.0.0.1:7070", 0, 0, NULL,
+     "Where to serve gRPC. Port 0 takes a free port: the log and port-file name it. On the command "
+     "line it may also be given several times."},
+    {"unix-mode", OPTION_MODE, FIELD(unix_mode), "0600", 0, 0777, NULL,
+     "Who may connect to the Unix sockets of listen."},
+    {"tls-cert", OPTION_FILE, FIELD(tls_cert), NULL, 0, 0, NULL,
+     "The server's certificate and those up to its root, in PEM: HOST:PORT is then served over TLS "
+     "alone. Read again when it changes, and on SIGHUP, as are the next three files."},
+    {"tls-key", OPTION_FILE, FIELD(tls_key), NULL, 0, 0, NULL,
+     "The certificate's private key, in PEM, not readable by everybody."},
+    {"tls-client-ca", OPTION_FILE, FIELD(tls_client_ca), NULL, 0, 0, NULL,
+     "Certificates in PEM, one of which must have signed the client's: others are turned away."},
+    {"tokens", OPTION_FILE, FIELD(tokens), NULL, 0, 0, NULL,
+     "Who may do what, by bearer token, and the tenants' quotas: docs/SECURITY.md has the format. "
+     "Without it everybody may do everything."},
+    {"max-handshakes", OPTION_COUNT, FIELD(max_handshakes), "256", 1, 1000000, NULL,
+     "TLS handshakes under way on one thread; one more ends the oldest."},
     {"store", OPTION_CHOICE, FIELD(store), "memory", 0, 0, stores, "Where histories are kept."},
     {"durability", OPTION_CHOICE, FIELD(durability), "memory", 0, 0, durabilities,
      "What is certain of an append when it is answered."},
@@ -57,19 +72,37 @@ static const option options[] = {
     {"log-level", OPTION_CHOICE, FIELD(log_level), "info", 0, 0, log_levels,
      "The least important lines that are logged."},
     {"port-file", OPTION_FILE, FIELD(port_file), NULL, 0, 0, NULL,
-     "A file to write HOST:PORT to once the server answers."},
+     "A file to write the addresses to, a line each, once the server answers."},
     {"max-candidates", OPTION_COUNT, FIELD(max_candidates), "10000", 1, 100000, NULL,
      "Candidates of one request."},
     {"max-events", OPTION_COUNT, FIELD(max_events), "10000", 1, 100000, NULL,
      "Events of one request."},
     {"max-message-bytes", OPTION_BYTES, FIELD(max_message_bytes), "4MiB", KIB, 64 * MIB, NULL,
      "The size of one request message."},
+    {"max-connection-bytes", OPTION_BYTES, FIELD(max_connection_bytes), "16MiB", KIB, GIB, NULL,
+     "What the unfinished messages of one connection may take, and its unread answers; at least "
+     "twice max-message-bytes."},
+    {"max-pending-bytes", OPTION_BYTES, FIELD(max_pending_bytes), "256MiB", MIB, 1024 * GIB, NULL,
+     "What all requests and answers of one thread may take before further ones are refused."},
+    {"handshake-ms", OPTION_MS, FIELD(handshake_ms), "10000", 0, 86400000, NULL,
+     "How long a client may take, TLS included, to say that it speaks HTTP/2. 0: no limit."},
+    {"headers-ms", OPTION_MS, FIELD(headers_ms), "10000", 0, 86400000, NULL,
+     "How long the headers of a call may take to arrive. 0: no limit."},
+    {"body-ms", OPTION_MS, FIELD(body_ms), "30000", 0, 86400000, NULL,
+     "How long a message may take to arrive, and a second more for each 512 bytes. 0: no limit."},
+    {"stall-ms", OPTION_MS, FIELD(stall_ms), "30000", 0, 86400000, NULL,
+     "How long a client may read nothing of the answers that wait for it. 0: no limit."},
+    {"idle-ms", OPTION_MS, FIELD(idle_ms), "600000", 0, 86400000, NULL,
+     "How long a connection may have no call before it is closed. 0: no limit."},
     {"max-future-ms", OPTION_MS, FIELD(max_future_ms), "86400000", 0, UINT64_C(3153600000000), NULL,
      "How far an event may lie ahead of the server's clock."},
     {"max-streams", OPTION_COUNT, FIELD(max_streams), "256", 1, 65536, NULL,
      "Calls that one connection may have open at once."},
     {"max-connections", OPTION_COUNT, FIELD(max_connections), "1024", 1, 1000000, NULL,
      "Connections that one thread serves at once."},
+    {"max-connections-per-address", OPTION_COUNT, FIELD(max_connections_per_address), "0", 0,
+     1000000, NULL,
+     "Connections from one IPv4 address, or one /64 of IPv6, to all threads. 0: any number."},
     {"table-bytes", OPTION_BYTES, FIELD(table_bytes), "1GiB", 0, 1024 * GIB, NULL,
      "The most that the model's table of item weights may take; scoring is slower without it."},
     {"kernel", OPTION_CHOICE, FIELD(kernel), "auto", 0, 0, kernels,
@@ -78,8 +111,27 @@ static const option options[] = {
      "The numbers in users' caches, for histories too long to be kept exactly."},
     {"scoring-format", OPTION_CHOICE, FIELD(scoring_format), "int16", 0, 0, scoring_formats,
      "The numbers that attention is computed with; int16 is faster and takes half the memory."},
+    {"shed-target-ms", OPTION_COUNT, FIELD(shed_target_ms), "3", 1, 60000, NULL,
+     "How many milliseconds a short request may wait for its turn while more come than can be "
+     "served; longer ones may wait longer."},
+    {"shed-interval-ms", OPTION_COUNT, FIELD(shed_interval_ms), "100", 1, 60000, NULL,
+     "How many milliseconds requests may pile up for before that rule holds; until then one may "
+     "wait as long."},
     {"drain-ms", OPTION_MS, FIELD(drain_ms), "10000", 0, 3600000, NULL,
      "How long a stop waits for the calls that are open."},
+    {"compress-above", OPTION_BYTES, FIELD(compress_above), "0", 0, 64 * MIB, NULL,
+     "Answers of at least this many bytes are compressed for clients that accept gzip. 0: none."},
+    {"max-connection-age-ms", OPTION_MS, FIELD(max_connection_age_ms), "0", 0,
+     UINT64_C(31536000000), NULL,
+     "How old a connection becomes, give or take a tenth, before its client is asked to open "
+     "another. 0: any age."},
+    {"max-connection-age-grace-ms", OPTION_MS, FIELD(max_connection_age_grace_ms), "0", 0,
+     UINT64_C(31536000000), NULL,
+     "How long the calls of a connection that is too old may still take. 0: any time."},
+    {"keepalive-ms", OPTION_MS, FIELD(keepalive_ms), "0", 0, 86400000, NULL,
+     "After how long a silence a client is pinged. 0: never."},
+    {"keepalive-timeout-ms", OPTION_MS, FIELD(keepalive_timeout_ms), "20000", 1, 86400000, NULL,
+     "How long a client may take to answer a ping before its connection is closed."},
 };
 enum { OPTION_TOTAL = sizeof options / sizeof options[0] };
 
@@ -151,8 +203,26 @@ static bool apply_environment(config *c, char *const *environment, config_error 
     return true;
 }
 
+/* An address that is given again goes behind those given before. */
+static bool apply_argument(config *c, const option *o, const char *value, bool *listened,
+                           config_error *error)
+{
+    char source[OPTION_NAME_BYTES];
+    char joined[OPTION_PATH_BYTES];
+    (void)snprintf(source, sizeof source, "--%s", o->name);
+    if (!value)
+        return fail(error, "%s: a value is missing", source);
+    if (o->kind == OPTION_ADDRESSES && *listened) {
+        (void)snprintf(joined, sizeof joined, "%s,%s", c->listen, value);
+        value = joined;
+    }
+    *listened = *listened || o->kind == OPTION_ADDRESSES;
+    return apply(c, o, value, source, error);
+}
+
 static bool apply_arguments(config *c, int argc, char *const *argv, config_error *error)
 {
+    bool listened = false;
     for (int i = 1; i < argc; i++) {
         const char *argument = argv[i];
         if (strncmp(argument, "--", 2) != 0)
@@ -161,9 +231,6 @@ static bool apply_arguments(config *c, int argc, char *const *argv, config_error
         const option *o = find_option(argument + 2, length - 2);
         if (!o)
             return fail(error, "%.80s: no such option; --help lists them", argument);
-
-        char source[OPTION_NAME_BYTES];
-        (void)snprintf(source, sizeof source, "--%s", o->name);
         const char *value = NULL;
         if (argument[length] == '=')
             value = argument + length + 1;
@@ -171,9 +238,7 @@ static bool apply_arguments(config *c, int argc, char *const *argv, config_error
             value = "true";
         else if (i + 1 < argc)
             value = argv[++i];
-        if (!value)
-            return fail(error, "%s: a value is missing", source);
-        if (!apply(c, o, value, source, error))
+        if (!apply_argument(c, o, value, &listened, error))
             return false;
     }
     return true;
@@ -260,6 +325,11 @@ static bool apply_sources(config *c, int argc, char *const *argv, char *const *e
     if (!c->model)
         return fail(error,
                     "model: required: --model FILE, VQL_MODEL, or a line of the file of --config");
+    if (!c->tls_cert != !c->tls_key)
+        return fail(error, "%s: is needed with %s", c->tls_cert ? "tls-key" : "tls-cert",
+                    c->tls_cert ? "tls-cert" : "tls-key");
+    if (c->tls_client_ca && !c->tls_cert)
+        return fail(error, "tls-cert: is needed with tls-client-ca");
     return true;
 }
 

@@ -23,29 +23,46 @@ typedef enum config_durability { CONFIG_DURABILITY_MEMORY } config_durability;
 
 /* Every value lies in the range that the table gives it. Strings are the configuration's own. */
 typedef struct config {
-    char *config_file; /* NULL: none */
-    char *model;       /* the model file; never NULL */
-    char *listen;      /* HOST:PORT: address_parse succeeds */
-    char *port_file;   /* written with HOST:PORT once serving; NULL: none */
-    bool check;        /* verify the model, then exit */
+    char *config_file;   /* NULL: none */
+    char *model;         /* the model file; never NULL */
+    char *listen;        /* address_list_parse succeeds with LIMIT_LISTENERS */
+    char *port_file;     /* written with the addresses once serving, each a line; NULL: none */
+    char *tls_cert;      /* NULL: no TLS */
+    char *tls_key;       /* NULL if tls_cert is, and only then */
+    char *tls_client_ca; /* NULL: clients need no certificates; needs tls_cert */
+    char *tokens;        /* NULL: everything is allowed to everybody */
+    bool check;          /* verify the model, then exit */
 
     uint32_t store;      /* a config_store */
     uint32_t durability; /* a config_durability */
     uint32_t log_level;  /* a log_level */
 
-    uint32_t threads;           /* event loops; 0: as many as there are cores */
-    uint32_t max_connections;   /* of one thread */
-    uint32_t max_streams;       /* calls at a time on one connection */
-    uint32_t max_candidates;    /* of one request */
-    uint32_t max_events;        /* of one request */
-    uint64_t max_message_bytes; /* of one request; fits uint32_t */
+    uint32_t threads;                     /* event loops; 0: as many as there are cores */
+    uint32_t max_connections;             /* of one thread */
+    uint32_t max_connections_per_address; /* of all threads; 0: any number */
+    uint32_t max_handshakes;              /* of TLS, under way on one thread */
+    uint32_t unix_mode;                   /* of Unix sockets */
+    uint32_t max_streams;                 /* calls at a time on one connection */
+    uint32_t max_candidates;              /* of one request */
+    uint32_t max_events;                  /* of one request */
+    uint64_t max_message_bytes;           /* of one request; fits uint32_t */
+    uint64_t max_connection_bytes; /* of one connection's unfinished messages or unread answers */
+    uint64_t max_pending_bytes;    /* of one thread's requests and answers; fits size_t */
+    uint64_t handshake_ms, headers_ms, stall_ms, idle_ms, body_ms; /* 0: no limit */
     uint64_t max_future_ms; /* how far an event may lie ahead of the server's clock; fits int64_t */
     uint64_t memory;        /* bytes of users' caches; 0: no limit; fits size_t */
     uint32_t kernel;        /* config_kernel names it */
     uint32_t cache_format;  /* a vql_cache_format */
-    uint32_t scoring_format; /* a config_scoring */
-    uint64_t table_bytes;    /* the most that the catalog's table may take; fits size_t */
-    uint64_t drain_ms;       /* how long a stop waits for open calls */
+    uint32_t scoring_format;   /* a config_scoring */
+    uint64_t table_bytes;      /* the most that the catalog's table may take; fits size_t */
+    uint32_t shed_target_ms;   /* see server/shedder.h */
+    uint32_t shed_interval_ms; /* at least shed_target_ms */
+    uint64_t drain_ms;         /* how long a stop waits for open calls */
+    uint64_t compress_above;   /* bytes from which answers are compressed; 0: none; fits uint32_t */
+    uint64_t max_connection_age_ms;       /* 0: any */
+    uint64_t max_connection_age_grace_ms; /* 0: any */
+    uint64_t keepalive_ms;                /* of silence before a ping; 0: none */
+    uint64_t keepalive_timeout_ms;        /* that an answer to it may take */
 } config;
 
 typedef enum config_outcome {

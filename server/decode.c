@@ -1,11 +1,13 @@
 #include "decode.h"
 
+#include <pb_common.h>
 #include <pb_decode.h>
 #include <string.h>
 
 #include "grpc/health/v1/health.pb.h"
 #include "limit.h"
 #include "utf8.h"
+#include "varint.h"
 #include "vql/v1/history.pb.h"
 #include "vql/v1/scoring.pb.h"
 
@@ -21,31 +23,54 @@ static bool below_limit(const target *t, size_t count, const char *option)
 {
     if (count < t->limit)
         return true;
-    grpc_fail(&t->job->error, GRPC_RESOURCE_EXHAUSTED, "%s: more than %u (the server's %s)",
-              t->field, t->limit, option);
+    grpc_fail_field(&t->job->error, GRPC_RESOURCE_EXHAUSTED, NULL,
+                    "%s: more than %u (the server's %s)", t->field, t->limit, option);
+    grpc_error_limit(&t->job->error, "TOO_MANY_ELEMENTS", option, t->limit);
     return false;
 }
 
 static bool out_of_memory(job *j)
 {
-    grpc_fail(&j->error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
+    grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is out of memory");
+    j->error.pushback_ms = LIMIT_PUSHBACK_MS;
     return false;
 }
 
-/* Reads one run of packed item ids, or a single unpacked one. */
+/* Adds the whole varints at the front of some bytes to the job's items. False: no memory. */
+static bool add_items(const target *t, const uint8_t *bytes, size_t count, varint_run *run)
+{
+    job *j = t->job;
+    const size_t room = t->limit - j->item_count < count ? t->limit - j->item_count : count;
+    if (!job_reserve_items(j, j->item_count + room))
+        return out_of_memory(j);
+    *run = varint_decode(bytes, count, j->item_ids + j->item_count, room);
+    j->item_count += run->numbers;
+    return true;
+}
+
+/* Reads one run of packed item ids, or a single unpacked one, a buffer at a time. */
 static bool read_items(pb_istream_t *stream, const pb_field_t *field, void **argument)
 {
     (void)field;
+    enum { BUFFER_BYTES = 1024 };
     const target *t = *argument;
+    uint8_t buffer[BUFFER_BYTES];
+    size_t held = 0;
     while (stream->bytes_left > 0) {
-        uint64_t item_id;
-        if (!pb_decode_varint(stream, &item_id))
+        const size_t free_bytes = BUFFER_BYTES - held;
+        const size_t more = stream->bytes_left < free_bytes ? stream->bytes_left : free_bytes;
+        varint_run run;
+        if (!pb_read(stream, buffer + held, more) || !add_items(t, buffer, held + more, &run))
             return false;
-        if (!below_limit(t, t->job->item_count, "max-candidates"))
-            return false;
-        if (!job_add_item(t->job, item_id))
-            return out_of_memory(t->job);
+        held += more - run.bytes;
+        if (run.state == VARINT_LONG)
+            PB_RETURN_ERROR(stream, "varint overflow");
+        if (held >= VARINT_BYTES || (held > 0 && t->job->item_count == t->limit))
+            return below_limit(t, t->job->item_count, "max-candidates");
+        memmove(buffer, buffer + run.bytes, held);
     }
+    if (held > 0)
+        PB_RETURN_ERROR(stream, "end-of-stream");
     return true;
 }
 
@@ -80,13 +105,14 @@ static bool check_text(const text *t, size_t kept, bool cut)
 {
     const size_t whole = utf8_prefix((const uint8_t *)t->bytes, kept);
     if (cut ? whole + UTF8_LONGEST <= kept : whole < kept) {
-        grpc_fail(t->error, GRPC_INVALID_ARGUMENT, "%s: not UTF-8 at byte %zu", t->field, whole);
+        grpc_fail_field(t->error, GRPC_INVALID_ARGUMENT, "NOT_UTF8", "%s: not UTF-8 at byte %zu",
+                        t->field, whole);
         return false;
     }
     t->bytes[whole] = '\0';
     if (strlen(t->bytes) < whole) {
-        grpc_fail(t->error, GRPC_INVALID_ARGUMENT, "%s: a NUL at byte %zu", t->field,
-                  strlen(t->bytes));
+        grpc_fail_field(t->error, GRPC_INVALID_ARGUMENT, "NOT_TEXT", "%s: a NUL at byte %zu",
+                        t->field, strlen(t->bytes));
         return false;
     }
     return true;
@@ -102,6 +128,38 @@ static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **argu
            pb_read(stream, NULL, stream->bytes_left);
 }
 
+/* Whether a field may come with a wire type; numbers that a callback reads may be packed or not. */
+static bool fits(const pb_field_iter_t *field, pb_wire_type_t wire)
+{
+    if (PB_ATYPE(field->type) != PB_ATYPE_CALLBACK || wire == PB_WT_STRING)
+        return true;
+    return wire == PB_WT_VARINT && PB_LTYPE(field->type) <= PB_LTYPE_LAST_PACKABLE;
+}
+
+/*
+ * nanopb hands a field's bytes to its callback whatever their wire type is. This looks at the wire
+ * types first; what else is wrong with the message is left to the decoding.
+ */
+static bool check_wire_types(pb_istream_t stream, const pb_msgdesc_t *type, const void *message,
+                             const char *name, grpc_error *error)
+{
+    pb_wire_type_t wire;
+    uint32_t tag;
+    bool end;
+    while (pb_decode_tag(&stream, &wire, &tag, &end)) {
+        pb_field_iter_t field;
+        if (pb_field_iter_begin_const(&field, type, message) && pb_field_iter_find(&field, tag) &&
+            !fits(&field, wire)) {
+            grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: field %u has the wire type %d", name, tag,
+                      (int)wire);
+            return false;
+        }
+        if (!pb_skip_field(&stream, wire))
+            break;
+    }
+    return true;
+}
+
 /*
  * Decodes a message. On failure the error says what a callback said, or else that the message is
  * malformed.
@@ -110,11 +168,15 @@ static bool decode(const uint8_t *message, size_t bytes, const pb_msgdesc_t *typ
                    const char *name, grpc_error *error)
 {
     pb_istream_t stream = pb_istream_from_buffer(message, bytes);
+    if (!check_wire_types(stream, type, out, name, error))
+        return false;
     if (pb_decode(&stream, type, out))
         return true;
-    if (error->status == GRPC_OK)
+    if (error->status == GRPC_OK) {
         grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: %zu bytes that are no such message: %s", name,
                   bytes, PB_GET_ERROR(&stream));
+        error->reason = "MALFORMED_MESSAGE";
+    }
     return false;
 }
 
@@ -193,4 +255,22 @@ bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SER
     *error = (grpc_error){0};
     return decode(message, bytes, grpc_health_v1_HealthCheckRequest_fields, &request,
                   "HealthCheckRequest", error);
+}
+
+bool decode_user(const uint8_t *message, size_t bytes, uint64_t *user_id)
+{
+    enum { USER_TAG = 1 << 3 }; /* field 1, a varint, in all requests of users */
+    if (bytes < 2 || message[0] != USER_TAG)
+        return false;
+    pb_istream_t stream = pb_istream_from_buffer(message + 1, bytes - 1);
+    return pb_decode_varint(&stream, user_id);
+}
+
+/* Each candidate is a varint, and each varint ends with a byte below 128. */
+size_t decode_most_candidates(const uint8_t *message, size_t bytes)
+{
+    size_t ends = 0;
+    for (size_t i = 0; i < bytes; i++)
+        ends += message[i] < 0x80;
+    return ends;
 }

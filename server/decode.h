@@ -3,7 +3,8 @@
  * array's element that is one too many ends the decoding.
  *
  * Each function returns true, or false with the job's error set: INVALID_ARGUMENT for what is no
- * such message, RESOURCE_EXHAUSTED for more elements than the limit (named), or for no memory.
+ * such message, RESOURCE_EXHAUSTED for more elements than the limit (named), UNAVAILABLE for no
+ * memory.
  */
 #ifndef VQL_SERVER_DECODE_H
 #define VQL_SERVER_DECODE_H
@@ -26,6 +27,13 @@ bool decode_score(const uint8_t *message, size_t bytes, const request_limits *li
 bool decode_append(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 bool decode_get(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+
+/*
+ * What can be told of a request without decoding it: its user, if that is its first field, as
+ * encoders write it (false: it is not), and the most candidates that it can have.
+ */
+bool decode_user(const uint8_t *message, size_t bytes, uint64_t *user_id);
+size_t decode_most_candidates(const uint8_t *message, size_t bytes);
 
 enum { HEALTH_SERVICE_BYTES = 128 }; /* longer service names are unknown anyhow, and cut */
 

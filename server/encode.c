@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grpc/health/v1/health.pb.h"
 #include "vql/v1/history.pb.h"
 #include "vql/v1/models.pb.h"
 #include "vql/v1/scoring.pb.h"
@@ -24,19 +23,33 @@ void message_buffer_clear(message_buffer *out)
     *out = (message_buffer){0};
 }
 
-/* Sizes the message, makes room and encodes it. */
-static bool encode(message_buffer *out, const pb_msgdesc_t *type, const void *message)
+/* Room for `needed` bytes in all. */
+static bool reserve(message_buffer *out, size_t needed)
+{
+    if (needed <= out->capacity)
+        return true;
+    uint8_t *bigger = realloc(out->bytes, needed);
+    if (!bigger)
+        return false;
+    out->bytes = bigger;
+    out->capacity = needed;
+    return true;
+}
+
+uint8_t *message_buffer_extend(message_buffer *out, size_t count)
+{
+    if (count > SIZE_MAX - out->count || !reserve(out, out->count + count))
+        return NULL;
+    uint8_t *room = out->bytes + out->count;
+    out->count += count;
+    return room;
+}
+
+bool message_buffer_encode(message_buffer *out, const pb_msgdesc_t *type, const void *message)
 {
     size_t needed;
-    if (!pb_get_encoded_size(&needed, type, message))
+    if (!pb_get_encoded_size(&needed, type, message) || !reserve(out, needed))
         return false;
-    if (needed > out->capacity) {
-        uint8_t *bigger = realloc(out->bytes, needed);
-        if (!bigger)
-            return false;
-        out->bytes = bigger;
-        out->capacity = needed;
-    }
     pb_ostream_t stream = pb_ostream_from_buffer(out->bytes, out->capacity);
     if (!pb_encode(&stream, type, message))
         return false;
@@ -133,7 +146,7 @@ bool encode_score(message_buffer *out, const job *j, const registry *models)
         .unknown_items = j->unknown_items,
         .unknown_user = j->unknown_user,
     };
-    return encode(out, vql_v1_ScoreResponse_fields, &answer);
+    return message_buffer_encode(out, vql_v1_ScoreResponse_fields, &answer);
 }
 
 bool encode_append(message_buffer *out, const job *j, const registry *models)
@@ -145,7 +158,7 @@ bool encode_append(message_buffer *out, const job *j, const registry *models)
         .duplicates = j->duplicates,
         .durability = (vql_v1_Durability)j->durability,
     };
-    return encode(out, vql_v1_AppendResponse_fields, &answer);
+    return message_buffer_encode(out, vql_v1_AppendResponse_fields, &answer);
 }
 
 bool encode_get(message_buffer *out, const job *j, const registry *models)
@@ -162,14 +175,14 @@ bool encode_get(message_buffer *out, const job *j, const registry *models)
         .events = {.funcs.encode = write_events, .arg = &from},
         .model = {.funcs.encode = write_model_name, .arg = &from},
     };
-    return encode(out, vql_v1_GetResponse_fields, &answer);
+    return message_buffer_encode(out, vql_v1_GetResponse_fields, &answer);
 }
 
 bool encode_delete(message_buffer *out, const job *j, const registry *models)
 {
     (void)models;
     const vql_v1_DeleteResponse answer = {.events = j->deleted};
-    return encode(out, vql_v1_DeleteResponse_fields, &answer);
+    return message_buffer_encode(out, vql_v1_DeleteResponse_fields, &answer);
 }
 
 /* The one model that is loaded. */
@@ -194,13 +207,5 @@ bool encode_models(message_buffer *out, const registry *models)
     const vql_v1_ListModelsResponse answer = {
         .models = {.funcs.encode = write_models, .arg = &from},
     };
-    return encode(out, vql_v1_ListModelsResponse_fields, &answer);
-}
-
-bool encode_health(message_buffer *out, int status)
-{
-    const grpc_health_v1_HealthCheckResponse answer = {
-        .status = (grpc_health_v1_HealthCheckResponse_ServingStatus)status,
-    };
-    return encode(out, grpc_health_v1_HealthCheckResponse_fields, &answer);
+    return message_buffer_encode(out, vql_v1_ListModelsResponse_fields, &answer);
 }

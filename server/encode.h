@@ -1,9 +1,10 @@
 /*
- * Encoding of answer messages by nanopb, from answered jobs and from the model.
+ * Encoding of answer messages by nanopb: any, and those from answered jobs and from the model.
  */
 #ifndef VQL_SERVER_ENCODE_H
 #define VQL_SERVER_ENCODE_H
 
+#include <pb.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,14 +23,17 @@ typedef struct message_buffer {
 
 void message_buffer_clear(message_buffer *out);
 
+/* Writes a message of nanopb's to out, replacing what it held. False: no memory. */
+bool message_buffer_encode(message_buffer *out, const pb_msgdesc_t *type, const void *message);
+
+/* Room for count bytes at the end, which the buffer then holds. NULL: no memory. */
+uint8_t *message_buffer_extend(message_buffer *out, size_t count);
+
 /* Each writes one message to out, replacing what it held. False: no memory. */
 bool encode_score(message_buffer *out, const job *j, const registry *models);
 bool encode_append(message_buffer *out, const job *j, const registry *models);
 bool encode_get(message_buffer *out, const job *j, const registry *models);
 bool encode_delete(message_buffer *out, const job *j, const registry *models);
 bool encode_models(message_buffer *out, const registry *models);
-
-/* status: a grpc.health.v1.HealthCheckResponse.ServingStatus. */
-bool encode_health(message_buffer *out, int status);
 
 #endif

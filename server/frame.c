@@ -1,6 +1,6 @@
 #include "frame.h"
 
-frame_prefix frame_parse(const uint8_t *bytes, size_t count, uint32_t max_length)
+frame_prefix frame_parse(const uint8_t *bytes, size_t count, uint32_t max_length, bool may_compress)
 {
     frame_prefix prefix = {.result = FRAME_PARTIAL};
     if (count < FRAME_PREFIX_BYTES)
@@ -10,7 +10,7 @@ frame_prefix frame_parse(const uint8_t *bytes, size_t count, uint32_t max_length
                     (uint32_t)bytes[4];
     if (prefix.flag > 1)
         prefix.result = FRAME_BAD_FLAG;
-    else if (prefix.flag == 1)
+    else if (prefix.flag == 1 && !may_compress)
         prefix.result = FRAME_COMPRESSED;
     else if (prefix.length > max_length)
         prefix.result = FRAME_TOO_LONG;
@@ -19,9 +19,9 @@ frame_prefix frame_parse(const uint8_t *bytes, size_t count, uint32_t max_length
     return prefix;
 }
 
-void frame_write_prefix(uint8_t prefix[FRAME_PREFIX_BYTES], uint32_t length)
+void frame_write_prefix(uint8_t prefix[FRAME_PREFIX_BYTES], bool compressed, uint32_t length)
 {
-    prefix[0] = 0;
+    prefix[0] = compressed;
     prefix[1] = (uint8_t)(length >> 24);
     prefix[2] = (uint8_t)(length >> 16);
     prefix[3] = (uint8_t)(length >> 8);

@@ -17,15 +17,44 @@ const char *grpc_status_name(grpc_status status)
     return "UNKNOWN";
 }
 
-grpc_status grpc_fail(grpc_error *error, grpc_status status, const char *format, ...)
+/* Writes the message over whatever the error was. */
+static void fill(grpc_error *error, grpc_status status, const char *format, va_list arguments)
 {
     error->status = status;
     error->pushback_ms = -1;
+    error->reason = NULL;
+    error->limit_name = NULL;
+    error->limit = 0;
+    error->field = false;
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+}
+
+grpc_status grpc_fail(grpc_error *error, grpc_status status, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->message, sizeof error->message, format, arguments);
+    fill(error, status, format, arguments);
     va_end(arguments);
     return status;
+}
+
+grpc_status grpc_fail_field(grpc_error *error, grpc_status status, const char *reason,
+                            const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fill(error, status, format, arguments);
+    va_end(arguments);
+    error->reason = reason;
+    error->field = true;
+    return status;
+}
+
+void grpc_error_limit(grpc_error *error, const char *reason, const char *name, uint64_t limit)
+{
+    error->reason = reason;
+    error->limit_name = name;
+    error->limit = limit;
 }
 
 /* The nanoseconds of one unit; 0: no such unit. */

@@ -26,16 +26,33 @@ typedef enum grpc_status {
 /* "INVALID_ARGUMENT"; a static string. "UNKNOWN" for a number that is no status. */
 const char *grpc_status_name(grpc_status status);
 
-/* A call's outcome: OK, or a status with a text that names the field, the value and the limit. */
+/*
+ * A call's outcome: OK, or a status with a text that names the field, the value and the limit, and
+ * what programs are told of the cause (google.rpc.ErrorInfo and BadRequest).
+ */
 typedef struct grpc_error {
     grpc_status status;
-    int64_t pushback_ms; /* grpc-retry-pushback-ms; -1: none */
+    int64_t pushback_ms;    /* grpc-retry-pushback-ms; -1: none */
+    const char *reason;     /* static, "TOO_MANY_CANDIDATES"; NULL: the status's name */
+    const char *limit_name; /* static: the option that sets the limit; NULL: there is none */
+    uint64_t limit;
+    bool field; /* the message begins with the path of the field at fault and a colon */
     char message[256];
 } grpc_error;
 
-/* Fills *error and returns status. pushback_ms is set to -1. A longer message is cut off. */
+/*
+ * Fills *error and returns status. pushback_ms is set to -1, the cause to none. A longer message is
+ * cut off.
+ */
 grpc_status grpc_fail(grpc_error *error, grpc_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same for a field, with whose path and a colon the message begins. */
+grpc_status grpc_fail_field(grpc_error *error, grpc_status status, const char *reason,
+                            const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Adds a limit that was reached. name and reason are static. */
+void grpc_error_limit(grpc_error *error, const char *reason, const char *name, uint64_t limit);
 
 /*
  * Parses a grpc-timeout value (1 to 8 digits and one of H M S m u n) into nanoseconds, saturating

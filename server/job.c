@@ -23,49 +23,78 @@ static bool reserve(void **array, size_t *capacity, size_t needed, size_t size)
     return true;
 }
 
-job *job_take(job_pool *pool)
+static size_t job_bytes(const job *j)
 {
-    if (pool->taken >= LIMIT_JOBS)
-        return NULL;
+    return sizeof *j + j->item_capacity * sizeof *j->item_ids +
+           j->event_capacity * sizeof *j->events + j->score_capacity * sizeof *j->scores;
+}
+
+void job_count(job_pool *pool, job *j)
+{
+    if (pool->ledger)
+        ledger_set(pool->ledger, &j->counted, job_bytes(j));
+}
+
+/* Takes a job off those that are kept. */
+static job *reuse(job_pool *pool)
+{
     job *j = pool->free;
-    if (j) {
-        pool->free = j->next_queued;
-        job kept = *j;
-        memset(j, 0, sizeof *j);
-        j->item_ids = kept.item_ids;
-        j->item_capacity = kept.item_capacity;
-        j->events = kept.events;
-        j->event_capacity = kept.event_capacity;
-        j->scores = kept.scores;
-        j->score_capacity = kept.score_capacity;
-    } else {
-        j = calloc(1, sizeof *j);
-        if (!j)
-            return NULL;
-    }
-    j->deadline_ns = UINT64_MAX;
-    pool->taken++;
+    const job kept = *j;
+    pool->free = kept.next_queued;
+    pool->free_bytes -= job_bytes(j);
+    memset(j, 0, sizeof *j);
+    j->counted = kept.counted;
+    j->item_ids = kept.item_ids;
+    j->item_capacity = kept.item_capacity;
+    j->events = kept.events;
+    j->event_capacity = kept.event_capacity;
+    j->scores = kept.scores;
+    j->score_capacity = kept.score_capacity;
     return j;
 }
 
-static void free_arrays(job *j)
+/* Whether there is room for one more. */
+static bool has_room(const job_pool *pool, bool fresh)
 {
+    const ledger *l = pool->ledger;
+    return pool->taken < LIMIT_JOBS && (!l || l->used < l->limit + (fresh ? l->limit / 4 : 0));
+}
+
+job *job_take(job_pool *pool, bool fresh)
+{
+    if (!has_room(pool, fresh))
+        return NULL;
+    job *j = pool->free ? reuse(pool) : calloc(1, sizeof *j);
+    if (!j)
+        return NULL;
+    j->deadline_ns = UINT64_MAX;
+    pool->taken++;
+    job_count(pool, j);
+    return j;
+}
+
+static void free_job(job_pool *pool, job *j)
+{
+    if (pool->ledger)
+        ledger_set(pool->ledger, &j->counted, 0);
     free(j->item_ids);
     free(j->events);
     free(j->scores);
+    free(j);
 }
 
 void job_give(job_pool *pool, job *j)
 {
     pool->taken--;
-    if (j->item_capacity > LIMIT_KEPT_ELEMENTS || j->event_capacity > LIMIT_KEPT_ELEMENTS ||
-        j->score_capacity > LIMIT_KEPT_ELEMENTS) {
-        free_arrays(j);
-        free(j);
+    const size_t bytes = job_bytes(j);
+    if (pool->free_bytes + bytes > LIMIT_KEPT_BYTES) {
+        free_job(pool, j);
         return;
     }
+    job_count(pool, j);
     j->next_queued = pool->free;
     pool->free = j;
+    pool->free_bytes += bytes;
 }
 
 void job_pool_clear(job_pool *pool)
@@ -73,9 +102,9 @@ void job_pool_clear(job_pool *pool)
     while (pool->free) {
         job *j = pool->free;
         pool->free = j->next_queued;
-        free_arrays(j);
-        free(j);
+        free_job(pool, j);
     }
+    pool->free_bytes = 0;
 }
 
 bool job_reserve_events(job *j, size_t count)
@@ -94,14 +123,20 @@ bool job_reserve_scores(job *j, size_t count)
     return ok;
 }
 
-bool job_add_item(job *j, uint64_t item_id)
+bool job_reserve_items(job *j, size_t count)
 {
     void *items = j->item_ids;
-    const bool ok = reserve(&items, &j->item_capacity, j->item_count + 1, sizeof *j->item_ids);
+    const bool ok = reserve(&items, &j->item_capacity, count, sizeof *j->item_ids);
     j->item_ids = items;
-    if (ok)
-        j->item_ids[j->item_count++] = item_id;
     return ok;
+}
+
+bool job_add_item(job *j, uint64_t item_id)
+{
+    if (!job_reserve_items(j, j->item_count + 1))
+        return false;
+    j->item_ids[j->item_count++] = item_id;
+    return true;
 }
 
 bool job_add_event(job *j, const event *e)

@@ -15,6 +15,7 @@
 
 #include "event.h"
 #include "grpc.h"
+#include "ledger.h"
 #include "vql/model.h"
 
 typedef enum operation {
@@ -48,9 +49,14 @@ typedef struct job {
     struct job *next_in_exchange;
     struct exchange *exchange;
     uint32_t origin;
+    size_t counted; /* bytes in the pool's ledger */
     bool done;
+    bool patient; /* of a stream, which flow control slows down: never refused for its wait */
     atomic_bool cancelled;
     uint64_t deadline_ns; /* on the clock of `now`; UINT64_MAX: none */
+    uint64_t arrived_ns;  /* on the same clock: since when it waits */
+    uint64_t due_ns;      /* job_queue: what it is ordered by, and by order among equals */
+    uint64_t order;
 
     /* The request. */
     operation operation;
@@ -83,20 +89,35 @@ typedef struct job {
     uint32_t occupied[VQL_MAX_HEADS]; /* [G] */
 } job;
 
-/* Jobs for one thread: finished ones are kept, with their arrays, for the next requests. */
+/*
+ * Jobs for one thread: finished ones are kept, with their arrays, for the next requests, as long as
+ * those that are kept take no more than LIMIT_KEPT_BYTES together.
+ */
 typedef struct job_pool {
     job *free;
+    size_t free_bytes;
     uint32_t taken; /* jobs that are out; at most LIMIT_JOBS */
+    ledger *ledger; /* of the thread; set by the owner, and constant; NULL: nobody counts */
 } job_pool;
 
-/* A job with empty arrays and zeros elsewhere; NULL: LIMIT_JOBS are out, or there is no memory. */
-job *job_take(job_pool *pool);
+/*
+ * A job with empty arrays and zeros elsewhere; NULL: LIMIT_JOBS are out, the ledger is full, or
+ * there is no memory. A quarter more than fills the ledger is kept for those who have nothing else
+ * under way: fresh.
+ */
+job *job_take(job_pool *pool, bool fresh);
+
+/* Tells the ledger how large the job's arrays are now. */
+void job_count(job_pool *pool, job *j);
 
 /* Gives a job back to the pool that it was taken from. */
 void job_give(job_pool *pool, job *j);
 
 /* Frees the jobs that the pool keeps. */
 void job_pool_clear(job_pool *pool);
+
+/* Makes room for count elements in all. False: no memory. */
+bool job_reserve_items(job *j, size_t count);
 
 /* Adds one element, growing the array. False: no memory. */
 bool job_add_item(job *j, uint64_t item_id);

@@ -25,14 +25,40 @@ enum {
      */
     LIMIT_STREAM_JOBS = 32,
 
+    /*
+     * Requests that may wait in one shard, from all threads together. A full one answers
+     * UNAVAILABLE.
+     */
+    LIMIT_SHARD_JOBS = 8192,
+
+    /*
+     * A request without a deadline, or with one further off, waits its turn as if it had one this
+     * many milliseconds after it came, so that nothing waits forever behind what is more urgent;
+     * those of streams twice as many, so that a bulk import leaves other calls their turn.
+     */
+    LIMIT_HORIZON_MS = 1000,
+
+    /* Candidates and events of a request that is long: it takes turns with those that are not. */
+    LIMIT_SHORT_CANDIDATES = 1024,
+
+    /*
+     * How many times longer than a short request one that is long may wait, and one whose user's
+     * cache has to be made first: they take that much longer themselves.
+     */
+    LIMIT_LONG_PATIENCE = 4,
+    LIMIT_REBUILD_PATIENCE = 16,
+
+    /* Milliseconds after which a shard looks through its queues for what is not waited for. */
+    LIMIT_SWEEP_MS = 10,
+
     /* Candidates scored between two looks at the deadline: well under a millisecond. */
     LIMIT_SCORE_CHUNK = 128,
 
     /* How long a thread scores before it looks at its sockets again, in microseconds. */
     LIMIT_TURN_US = 1000,
 
-    /* Events read from the store at a time when a cache is rebuilt. */
-    LIMIT_REBUILD_CHUNK = 1024,
+    /* Events that go into a cache at a time when it is rebuilt: well under a millisecond. */
+    LIMIT_REBUILD_CHUNK = 256,
 
     /*
      * Events in one answer of History.Get: with at most 44 bytes each they stay below a 4 MiB
@@ -40,11 +66,25 @@ enum {
      */
     LIMIT_GET_EVENTS = 50000,
 
-    /* What an overloaded server asks a client to wait before it tries again, in milliseconds. */
+    /*
+     * What a server that is hardly overloaded asks a client to wait before it tries again, in
+     * milliseconds, and how many times that at most.
+     */
     LIMIT_PUSHBACK_MS = 100,
+    LIMIT_PUSHBACK_GROWTH = 32,
+
+    /*
+     * What a connection may waste of a thread's time at once, in milliseconds; server/budget.h
+     * says what costs. Some 3,000 cancelled calls, and 1,600 a second for ever.
+     */
+    LIMIT_BUDGET_MS = 100,
+
+    /* Bytes a second below which a message that is on its way is given up, after --body-ms. */
+    LIMIT_BODY_RATE = 512,
 
     /* Bytes read from or written to a socket at a time. */
     LIMIT_READ_BYTES = 65536,
+    LIMIT_BUSY_READ_BYTES = 16384, /* while requests wait to be worked on */
     LIMIT_WRITE_BYTES = 262144,
 
     /* Seconds of silence after which the kernel asks whether a client is still there. */
@@ -52,6 +92,9 @@ enum {
 
     /* The least that --memory may come to for one thread: below it nothing useful stays. */
     LIMIT_LEAST_MEMORY = 1048576,
+
+    /* Addresses of --listen. */
+    LIMIT_LISTENERS = 8,
 
     /* Connections that wait to be accepted. */
     LIMIT_BACKLOG = 511,
@@ -71,10 +114,21 @@ enum {
     LIMIT_UNSENT_BYTES = 262144,
 
     /*
-     * Arrays that a finished request keeps for the next one, in elements; larger ones are given
-     * back.
+     * What the requests that are done keep of their arrays for the next ones, of one thread: some
+     * thousands of short requests, or a few of the longest.
      */
-    LIMIT_KEPT_ELEMENTS = 16384,
+    LIMIT_KEPT_BYTES = 4194304,
+
+    /*
+     * A connection may have as many requests under way as this part of those that its thread still
+     * has room for: one connection alone gets a fifth of LIMIT_JOBS, and however many there are,
+     * some room is left for the next (A. K. Choudhury, E. L. Hahne: "Dynamic queue length
+     * thresholds for shared-memory packet switches", IEEE/ACM ToN 6(2), 1998).
+     */
+    LIMIT_SHARE = 4,
+
+    /* Connections that wait for room which are looked at when a request is done. */
+    LIMIT_ADMISSIONS = 8,
 
     /* The size of a model file that is read. */
     LIMIT_MODEL_GIB = 64,

@@ -8,6 +8,7 @@
 #include "huge_pages.h"
 #include "log.h"
 #include "registry.h"
+#include "secrets.h"
 #include "server.h"
 #include "vql/kernels.h"
 
@@ -15,9 +16,9 @@ enum { EXIT_USAGE = 2 };
 
 extern char **environ;
 
-static int run(const config *c)
+/* Loads the model and serves it, or with --check does not. */
+static int run_with(const config *c, secrets *files)
 {
-    log_set_level((log_level)c->log_level);
     registry models = {0};
     vql_error error = {0};
     if (vql_kernels_select(config_kernel(c), &error) != VQL_OK) {
@@ -39,9 +40,20 @@ static int run(const config *c)
              log_u64("items", shape->items), log_str("kernels", vql_kernels_name()),
              log_u64("tasks", shape->tasks), log_u64("event_types", shape->event_types),
              log_u64("bytes", vql_model_bytes(models.model) + vql_catalog_bytes(models.catalog)));
-    const bool ok = c->check || server_run(c, &models);
+    const bool ok = c->check || server_run(c, &models, files);
     registry_unload(&models);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run(const config *c)
+{
+    log_set_level((log_level)c->log_level);
+    secrets files;
+    if (!secrets_load(&files, c))
+        return EXIT_FAILURE;
+    const int status = run_with(c, &files);
+    secrets_free(&files);
+    return status;
 }
 
 int main(int argc, char **argv)

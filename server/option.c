@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "limit.h"
 
 /* The units of bytes, the largest first. */
 static const struct {
@@ -23,7 +24,7 @@ static bool parse_number(const option *o, const char *text, uint64_t *out)
         return false;
     char *end;
     errno = 0;
-    const unsigned long long number = strtoull(text, &end, 10);
+    const unsigned long long number = strtoull(text, &end, o->kind == OPTION_MODE ? 8 : 10);
     if (errno != 0 || (*end != '\0' && o->kind != OPTION_BYTES))
         return false;
     for (size_t i = 0; i < UNIT_COUNT; i++)
@@ -77,17 +78,18 @@ static option_result set_count(const option *o, const char *text, uint32_t *fiel
 option_result option_set(const option *o, const char *text, void *fields)
 {
     void *field = (char *)fields + o->offset;
-    address where;
+    address where[LIMIT_LISTENERS];
     switch (o->kind) {
     case OPTION_FILE:
         return set_string(text, *text != '\0' && strlen(text) < OPTION_PATH_BYTES, field);
-    case OPTION_ADDRESS:
-        return set_string(text, address_parse(text, &where), field);
+    case OPTION_ADDRESSES:
+        return set_string(text, address_list_parse(text, where, LIMIT_LISTENERS) > 0, field);
     case OPTION_FLAG:
         return set_flag(text, field);
     case OPTION_CHOICE:
         return parse_choice(o, text, field) ? OPTION_OK : OPTION_REFUSED;
     case OPTION_COUNT:
+    case OPTION_MODE:
         return set_count(o, text, field);
     case OPTION_BYTES:
     case OPTION_MS:
@@ -98,7 +100,7 @@ option_result option_set(const option *o, const char *text, void *fields)
 
 void option_clear(const option *o, void *fields)
 {
-    if (o->kind != OPTION_FILE && o->kind != OPTION_ADDRESS)
+    if (o->kind != OPTION_FILE && o->kind != OPTION_ADDRESSES)
         return;
     char **field = (void *)((char *)fields + o->offset);
     free(*field);
@@ -129,8 +131,10 @@ void option_values(const option *o, char *out)
     case OPTION_FILE:
         (void)snprintf(out, OPTION_VALUES_BYTES, "a path of 1 to %d bytes", OPTION_PATH_BYTES - 1);
         return;
-    case OPTION_ADDRESS:
-        (void)snprintf(out, OPTION_VALUES_BYTES, "HOST:PORT with a port of 0 to 65535");
+    case OPTION_ADDRESSES:
+        (void)snprintf(out, OPTION_VALUES_BYTES,
+                       "1 to %d of HOST:PORT (port 0 to 65535) and unix:/PATH, joined by commas",
+                       LIMIT_LISTENERS);
         return;
     case OPTION_FLAG:
         (void)snprintf(out, OPTION_VALUES_BYTES, "true or false");
@@ -140,6 +144,10 @@ void option_values(const option *o, char *out)
         return;
     case OPTION_COUNT:
         (void)snprintf(out, OPTION_VALUES_BYTES, "a number from %" PRIu64 " to %" PRIu64, o->min,
+                       o->max);
+        return;
+    case OPTION_MODE:
+        (void)snprintf(out, OPTION_VALUES_BYTES, "a mode from 0%" PRIo64 " to 0%" PRIo64, o->min,
                        o->max);
         return;
     case OPTION_BYTES:

@@ -17,13 +17,14 @@ enum {
 
 /* What an option's value is, and the type of its field. */
 typedef enum option_kind {
-    OPTION_FILE,    /* char *: a path */
-    OPTION_ADDRESS, /* char *: HOST:PORT */
-    OPTION_FLAG,    /* bool: true or false */
-    OPTION_CHOICE,  /* uint32_t: the index of one of the choices */
-    OPTION_COUNT,   /* uint32_t: a number */
-    OPTION_BYTES,   /* uint64_t: a number with the suffix KiB, MiB or GiB, or none */
-    OPTION_MS,      /* uint64_t: a number of milliseconds */
+    OPTION_FILE,      /* char *: a path */
+    OPTION_ADDRESSES, /* char *: HOST:PORT or unix:PATH, several joined by commas */
+    OPTION_FLAG,      /* bool: true or false */
+    OPTION_CHOICE,    /* uint32_t: the index of one of the choices */
+    OPTION_COUNT,     /* uint32_t: a number */
+    OPTION_MODE,      /* uint32_t: permissions of a file, in octal digits */
+    OPTION_BYTES,     /* uint64_t: a number with the suffix KiB, MiB or GiB, or none */
+    OPTION_MS,        /* uint64_t: a number of milliseconds */
 } option_kind;
 
 typedef struct option {
@@ -31,7 +32,7 @@ typedef struct option {
     option_kind kind;
     size_t offset;              /* of the field in the structure of all options */
     const char *fallback;       /* the default, as text; NULL: none */
-    uint64_t min, max;          /* of COUNT, BYTES and MS */
+    uint64_t min, max;          /* of COUNT, MODE, BYTES and MS */
     const char *const *choices; /* of CHOICE, ended by NULL */
     const char *help;
 } option;

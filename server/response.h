@@ -16,22 +16,39 @@
 
 #include "grpc.h"
 
-/* How a call ended. message may be NULL. */
+enum { RESPONSE_METADATA = 8 }; /* fields of the services' own in one header block */
+
+/* Those fields: "name\0value\0" each, at most RESPONSE_METADATA. Zeros: none. */
+typedef struct response_metadata {
+    const char *text;
+    size_t bytes;
+} response_metadata;
+
+/* How an answer begins. */
+typedef struct response_head {
+    bool gzip; /* messages may be compressed */
+    response_metadata metadata;
+} response_head;
+
+/* How a call ended. message and details may be NULL. */
 typedef struct response_status {
     grpc_status code;
     const char *message;
+    const char *details; /* grpc-status-details-bin */
     int64_t pushback_ms; /* grpc-retry-pushback-ms (gRFC A6); -1: none */
-    bool identity_only;  /* adds grpc-accept-encoding: identity */
+    response_metadata metadata;
 } response_status;
 
 /* The head of an answer whose messages `body` provides. */
-int response_begin(nghttp2_session *h2, int32_t stream_id, const nghttp2_data_provider *body);
+int response_begin(nghttp2_session *h2, int32_t stream_id, const response_head *head,
+                   const nghttp2_data_provider *body);
 
 /* The trailers, after the last of the body. */
 int response_end(nghttp2_session *h2, int32_t stream_id, const response_status *status);
 
 /* Head and trailers in one. */
-int response_only(nghttp2_session *h2, int32_t stream_id, const response_status *status);
+int response_only(nghttp2_session *h2, int32_t stream_id, const response_head *head,
+                  const response_status *status);
 
 /* A bare HTTP answer, http_status being "405" or the like. */
 int response_http_error(nghttp2_session *h2, int32_t stream_id, const char *http_status);

@@ -1,34 +1,41 @@
 #include "server.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "address.h"
+#include "census.h"
 #include "limit.h"
+#include "listener.h"
 #include "log.h"
 #include "worker.h"
 
 enum {
-    DRAIN_POLL_MS = 10,       /* how often the control thread looks whether a drain is over */
-    ADDRESS_TEXT_BYTES = 320, /* "[host]:port" */
+    NS_PER_MS = 1000000,
+    DRAIN_POLL_MS = 10, /* how often the control thread looks whether a drain is over */
+    WATCH_MS = 1000,    /* how often it looks whether certificates or tokens have changed */
+    NAMES_BYTES = LIMIT_LISTENERS * LISTENER_TEXT_BYTES,
 };
 
 typedef struct server {
     const config *config;
     const registry *models;
-    worker *workers; /* [count] */
-    uint32_t count;  /* that were made */
+    secrets *secrets;
+    listener listeners[LIMIT_LISTENERS];
+    uint32_t listener_count; /* that are open */
+    census *census;          /* NULL: no limit */
+    worker *workers;         /* [count] */
+    post *posts;             /* [count]: theirs */
+    uint32_t count;          /* that were made */
     uint32_t started;
 
     uv_loop_t loop;
-    uv_signal_t terminate, interrupt;
-    uv_timer_t drain;
+    uv_signal_t terminate, interrupt, hangup;
+    uv_timer_t drain, watch;
     uint64_t drain_end_ms; /* on the control loop's clock */
     bool stopping;
 } server;
@@ -40,99 +47,69 @@ static int64_t wall_clock_ms(void)
     return now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
-/* A bound socket; -1 with errno. */
-static int bind_socket(const struct addrinfo *info, bool shared)
+/* One message of the greatest length always fits, as its queue grows. */
+static size_t connection_bytes(const config *c)
 {
-    const int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    const int on = 1;
-    const int share = shared;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &share, sizeof share) == 0 &&
-        bind(fd, info->ai_addr, info->ai_addrlen) == 0)
-        return fd;
-    const int error = errno;
-    (void)close(fd);
-    errno = error;
-    return -1;
+    const uint64_t least = 2 * c->max_message_bytes;
+    return (size_t)(c->max_connection_bytes > least ? c->max_connection_bytes : least);
 }
 
-/*
- * Whether the address is free. Workers share it, so that the kernel spreads connections over them;
- * with another server, which shares its own likewise, it would spread users over two stores.
- */
-static bool is_free(const struct addrinfo *info)
+static session_options session_options_of(const config *c, ledger *l)
 {
-    const int fd = bind_socket(info, false);
-    if (fd < 0)
-        return false;
-    (void)close(fd);
-    return true;
-}
-
-/* Looks the host up. NULL: logged. */
-static struct addrinfo *resolve(const char *listen)
-{
-    address where;
-    (void)address_parse(listen, &where); /* the configuration has checked it */
-    char port[8];
-    (void)snprintf(port, sizeof port, "%u", where.port);
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    const int result = getaddrinfo(where.host[0] ? where.host : NULL, port, &hints, &found);
-    if (result != 0) {
-        log_error("cannot resolve", log_str("listen", listen),
-                  log_str("error", gai_strerror(result)));
-        return NULL;
-    }
-    return found;
-}
-
-/*
- * Puts the port that the system chose for the first socket into the address, for the sockets after
- * it.
- */
-static bool keep_port(int fd, struct addrinfo *info)
-{
-    return getsockname(fd, info->ai_addr, &info->ai_addrlen) == 0;
-}
-
-static void format_address(const struct addrinfo *info, char text[ADDRESS_TEXT_BYTES])
-{
-    char host[256];
-    char port[16];
-    if (getnameinfo(info->ai_addr, info->ai_addrlen, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        text[0] = '\0';
-        return;
-    }
-    const bool brackets = info->ai_family == AF_INET6;
-    (void)snprintf(text, ADDRESS_TEXT_BYTES, "%s%s%s:%s", brackets ? "[" : "", host,
-                   brackets ? "]" : "", port);
-}
-
-static void configure(worker *w, const server *s, uint32_t index)
-{
-    const config *c = s->config;
-    w->index = index;
-    w->workers = s->workers;
-    w->service.models = s->models;
-    w->service.limits = (request_limits){
-        .max_candidates = c->max_candidates,
-        .max_events = c->max_events,
-        .max_future_ms = (int64_t)c->max_future_ms,
-    };
-    w->connections.options = (session_options){
+    return (session_options){
         .max_streams = c->max_streams,
         .max_header_bytes = LIMIT_HEADER_BYTES,
         .stream_window = LIMIT_STREAM_WINDOW,
         .connection_window = LIMIT_CONNECTION_WINDOW,
         .max_message_bytes = (uint32_t)c->max_message_bytes,
         .max_unsent_bytes = LIMIT_UNSENT_BYTES,
+        .compress_above = (uint32_t)c->compress_above,
+        .metadata = service_metadata,
+        .lifetime =
+            {
+                .max_age_ns = c->max_connection_age_ms * NS_PER_MS,
+                .max_age_grace_ns = c->max_connection_age_grace_ms * NS_PER_MS,
+                .keepalive_ns = c->keepalive_ms * NS_PER_MS,
+                .keepalive_timeout_ns = c->keepalive_timeout_ms * NS_PER_MS,
+            },
+        .max_connection_bytes = connection_bytes(c),
+        .ledger = l,
+        .budget_ns = (uint64_t)LIMIT_BUDGET_MS * NS_PER_MS,
+        .patience_ms =
+            {
+                [PATIENCE_HANDSHAKE] = c->handshake_ms,
+                [PATIENCE_HEADERS] = c->headers_ms,
+                [PATIENCE_WINDOW] = c->stall_ms,
+                [PATIENCE_WRITE] = c->stall_ms,
+                [PATIENCE_IDLE] = c->idle_ms,
+            },
+        .body_ms = c->body_ms,
+        .body_rate = LIMIT_BODY_RATE,
     };
+}
+
+static void configure(worker *w, const server *s, uint32_t index, uint32_t count)
+{
+    const config *c = s->config;
+    w->index = index;
+    w->workers = s->workers;
+    w->post = &s->posts[index];
+    w->post->index = index;
+    w->post->all = s->posts;
+    w->post->count = count;
+    w->service.models = s->models;
+    w->service.limits = (request_limits){
+        .max_candidates = c->max_candidates,
+        .max_events = c->max_events,
+        .max_future_ms = (int64_t)c->max_future_ms,
+    };
+    w->service.ledger.limit = (size_t)c->max_pending_bytes;
+    w->service.jobs.ledger = &w->service.ledger;
+    w->connections.options = session_options_of(c, &w->service.ledger);
+    w->connections.credentials = s->secrets->credentials;
+    w->connections.census = s->census;
     w->connections.max_count = c->max_connections;
+    w->connections.max_handshakes = c->max_handshakes;
     w->connections.wall_ms = wall_clock_ms;
 }
 
@@ -145,6 +122,8 @@ static shard *make_shard(const server *s, uint32_t count)
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
+        .shed_target_ms = s->config->shed_target_ms,
+        .shed_interval_ms = s->config->shed_interval_ms,
     };
     shard *made = shard_new(s->models, st, &options);
     if (!made)
@@ -152,24 +131,42 @@ static shard *make_shard(const server *s, uint32_t count)
     return made;
 }
 
-static bool make_worker(server *s, uint32_t index, uint32_t count, struct addrinfo *info)
+/* A socket on each address. False: logged, and none is open. */
+static bool make_sockets(server *s, int *fds)
+{
+    for (uint32_t i = 0; i < s->listener_count; i++) {
+        fds[i] = listener_socket(&s->listeners[i]);
+        if (fds[i] >= 0)
+            continue;
+        while (i > 0)
+            (void)close(fds[--i]);
+        return false;
+    }
+    return true;
+}
+
+static bool make_worker(server *s, uint32_t index, uint32_t count)
 {
     worker *w = &s->workers[index];
-    configure(w, s, index);
-    w->worker_count = count;
-    const int fd = bind_socket(info, true);
-    if (fd < 0 || !keep_port(fd, info)) {
-        log_error("cannot listen", log_str("listen", s->config->listen),
-                  log_str("error", strerror(errno)));
-        return false;
+    int fds[LIMIT_LISTENERS];
+    configure(w, s, index, count);
+    if (s->secrets->gate) {
+        w->service.gate = gate_view_new(s->secrets->gate);
+        if (!w->service.gate) {
+            log_error("no memory for the tokens");
+            return false;
+        }
     }
     shard *made = make_shard(s, count);
     if (!made) {
-        (void)close(fd);
         log_error("no memory for a shard");
         return false;
     }
-    const int result = worker_init(w, made, fd);
+    if (!make_sockets(s, fds)) {
+        shard_free(made);
+        return false;
+    }
+    const int result = worker_init(w, made, fds, s->listener_count);
     if (result != 0) {
         shard_free(made);
         log_error("cannot make a worker", log_str("error", uv_strerror(result)));
@@ -179,8 +176,8 @@ static bool make_worker(server *s, uint32_t index, uint32_t count, struct addrin
 }
 
 /*
- * Writes HOST:PORT under another name and renames it, so that whoever waits for the file reads it
- * whole.
+ * Writes the addresses under another name and renames it, so that whoever waits for the file reads
+ * it whole.
  */
 static bool write_port_file(const char *path, const char *text)
 {
@@ -202,29 +199,54 @@ static bool write_port_file(const char *path, const char *text)
     return ok;
 }
 
+static bool open_listeners(server *s)
+{
+    address where[LIMIT_LISTENERS];
+    const size_t count = address_list_parse(s->config->listen, where, LIMIT_LISTENERS);
+    for (size_t i = 0; i < count; i++) {
+        if (!listener_open(&s->listeners[i], &where[i], s->config->unix_mode))
+            return false;
+        s->listener_count++;
+    }
+    return true;
+}
+
+static void close_listeners(server *s)
+{
+    while (s->listener_count > 0)
+        listener_close(&s->listeners[--s->listener_count]);
+}
+
+/* Writes what is listened on to out of NAMES_BYTES, with `separator` between two. */
+static void format_addresses(const server *s, char separator, char *out)
+{
+    size_t used = 0;
+    for (uint32_t i = 0; i < s->listener_count; i++) {
+        if (i > 0)
+            out[used++] = separator;
+        listener_format(&s->listeners[i], out + used);
+        used += strlen(out + used);
+    }
+}
+
 static bool start_workers(server *s, uint32_t count)
 {
-    struct addrinfo *info = resolve(s->config->listen);
-    if (!info)
-        return false;
-    char text[ADDRESS_TEXT_BYTES];
-    bool ok = is_free(info);
-    if (!ok)
-        log_error("cannot listen", log_str("listen", s->config->listen),
-                  log_str("error", strerror(errno)));
+    char text[NAMES_BYTES];
+    bool ok = open_listeners(s);
     while (ok && s->count < count) {
-        ok = make_worker(s, s->count, count, info);
+        ok = make_worker(s, s->count, count);
         s->count += ok;
     }
-    format_address(info, text);
-    freeaddrinfo(info);
+    format_addresses(s, '\n', text);
     while (ok && s->started < count) {
         ok = worker_start(&s->workers[s->started]) == 0;
         s->started += ok;
     }
     if (!ok || !write_port_file(s->config->port_file, text))
         return false;
+    format_addresses(s, ',', text);
     log_info("serving", log_str("address", text), log_u64("threads", count),
+             log_str("tls", s->secrets->credentials ? "on" : "off"),
              log_str("model", registry_name(s->models)));
     return true;
 }
@@ -271,17 +293,36 @@ static void on_signal(uv_signal_t *handle, int number)
     (void)uv_timer_start(&s->drain, on_drain, DRAIN_POLL_MS, DRAIN_POLL_MS);
 }
 
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)number;
+    server *s = handle->data;
+    secrets_reload(s->secrets, true);
+}
+
+static void on_watch(uv_timer_t *timer)
+{
+    server *s = timer->data;
+    secrets_reload(s->secrets, false);
+}
+
 static bool init_control(server *s)
 {
     if (uv_loop_init(&s->loop) != 0)
         return false;
     (void)uv_signal_init(&s->loop, &s->terminate);
     (void)uv_signal_init(&s->loop, &s->interrupt);
+    (void)uv_signal_init(&s->loop, &s->hangup);
     (void)uv_timer_init(&s->loop, &s->drain);
+    (void)uv_timer_init(&s->loop, &s->watch);
     s->terminate.data = s;
     s->interrupt.data = s;
+    s->hangup.data = s;
     s->drain.data = s;
-    return uv_signal_start(&s->terminate, on_signal, SIGTERM) == 0 &&
+    s->watch.data = s;
+    return uv_timer_start(&s->watch, on_watch, WATCH_MS, WATCH_MS) == 0 &&
+           uv_signal_start(&s->hangup, on_hangup, SIGHUP) == 0 &&
+           uv_signal_start(&s->terminate, on_signal, SIGTERM) == 0 &&
            uv_signal_start(&s->interrupt, on_signal, SIGINT) == 0;
 }
 
@@ -289,7 +330,9 @@ static void clear_control(server *s)
 {
     uv_close((uv_handle_t *)&s->terminate, NULL);
     uv_close((uv_handle_t *)&s->interrupt, NULL);
+    uv_close((uv_handle_t *)&s->hangup, NULL);
     uv_close((uv_handle_t *)&s->drain, NULL);
+    uv_close((uv_handle_t *)&s->watch, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&s->loop);
 }
@@ -300,14 +343,25 @@ static void stop_workers(server *s)
     for (uint32_t i = 0; i < s->started; i++)
         worker_join(&s->workers[i]);
     for (uint32_t i = 0; i < s->count; i++)
-        worker_reclaim_jobs(&s->workers[i]);
+        post_reclaim(&s->posts[i]);
     for (uint32_t i = 0; i < s->count; i++)
         worker_clear(&s->workers[i]);
 }
 
-bool server_run(const config *c, const registry *models)
+/* What counts connections by address, if that is asked for. False: no memory. */
+static bool make_census(server *s)
 {
-    server s = {.config = c, .models = models};
+    uint64_t seed = 0;
+    if (s->config->max_connections_per_address == 0)
+        return true;
+    (void)uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
+    s->census = census_new(s->config->max_connections_per_address, seed);
+    return s->census != NULL;
+}
+
+bool server_run(const config *c, const registry *models, secrets *files)
+{
+    server s = {.config = c, .models = models, .secrets = files};
     const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();
     if (c->memory > 0 && c->memory / count < LIMIT_LEAST_MEMORY) {
         log_error("memory: too little for each thread", log_u64("memory", c->memory),
@@ -315,9 +369,12 @@ bool server_run(const config *c, const registry *models)
         return false;
     }
     s.workers = calloc(count, sizeof *s.workers);
-    if (!s.workers || !init_control(&s)) {
+    s.posts = calloc(count, sizeof *s.posts);
+    if (!s.workers || !s.posts || !make_census(&s) || !init_control(&s)) {
         log_error("no memory for the server");
+        census_free(s.census);
         free(s.workers);
+        free(s.posts);
         return false;
     }
     (void)signal(SIGPIPE, SIG_IGN);
@@ -326,7 +383,12 @@ bool server_run(const config *c, const registry *models)
         (void)uv_run(&s.loop, UV_RUN_DEFAULT);
     stop_workers(&s);
     clear_control(&s);
+    close_listeners(&s);
+    census_free(s.census);
+    for (uint32_t i = 0; i < count; i++)
+        gate_view_free(s.workers[i].service.gate);
     free(s.workers);
+    free(s.posts);
     if (ok)
         log_info("stopped");
     return ok;

@@ -9,11 +9,12 @@
 
 #include "config.h"
 #include "registry.h"
+#include "secrets.h"
 
 /*
  * Serves until SIGTERM or SIGINT, then drains: no new calls, open ones have config->drain_ms to
  * end. Returns true after a clean stop, false when it could not start (the reason is logged).
  */
-bool server_run(const config *c, const registry *models);
+bool server_run(const config *c, const registry *models, secrets *files);
 
 #endif

@@ -6,9 +6,10 @@
 #include "limit.h"
 #include "validate.h"
 
+/* What happens to the calls of an rpc, whose data it is. */
 typedef struct method {
-    const char *path;
-    bool streaming; /* any number of requests, one answer each */
+    bool streaming;    /* any number of requests, one answer each */
+    token_scope scope; /* that a caller's token must have */
 
     /* Methods that need a shard. */
     bool (*decode)(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
@@ -18,73 +19,138 @@ typedef struct method {
     void (*answer)(service *s, exchange *x, const uint8_t *message, size_t bytes);
 } method;
 
+/* Why something ends with UNAVAILABLE, for programs and for people. */
+typedef struct ending {
+    const char *reason, *message;
+} ending;
+
+static const ending draining = {"DRAINING", "the server is draining"};
+static const ending no_memory = {"NO_MEMORY", "the server is out of memory"};
+static const ending too_many_jobs = {"OVERLOADED",
+                                     "the server is overloaded: too many requests are under way"};
+static const ending too_many_waiting = {"OVERLOADED",
+                                        "the server is overloaded: the request would wait"};
+
 /* One call of one method. Lives from on_call until the call ends. */
 struct exchange {
     call *call;
+    service *service;
     peer *peer;
     const method *method;
-    bool asked;       /* a request has arrived */
+    tenant *tenant;   /* on whose behalf; NULL: nobody counts */
     bool half_closed; /* no more will */
     bool broken;      /* a request was refused: those behind it are not looked at */
 
-    /* Why the exchange ends with UNAVAILABLE once what was asked is answered; NULL: it does not. */
-    const char *ending;
+    /* Why the exchange ends once what was asked is answered; NULL: it does not. */
+    const ending *ending;
 
     /* Jobs under way, in the order of their requests; answers leave in this order. */
     job *first, **last;
     uint32_t jobs;
 
-    int watched_status; /* Health.Watch: the last one sent */
+    bool reserved;          /* counts in peer->jobs for the request that is to come */
+    bool waiting;           /* in the peer's waiting: held until there is room */
+    uint64_t waiting_since; /* now_ns; 0: it did not wait */
+    TAILQ_ENTRY(exchange) in_waiting;
 
-    bool listed; /* in the service's watchers or streams */
+    bool listed; /* in the service's streams */
     LIST_ENTRY(exchange) in_list;
 };
 
-/* The values of grpc.health.v1.HealthCheckResponse.ServingStatus. */
-enum { HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2, HEALTH_SERVICE_UNKNOWN = 3 };
-
 static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes);
-static void answer_check(service *s, exchange *x, const uint8_t *message, size_t bytes);
-static void answer_watch(service *s, exchange *x, const uint8_t *message, size_t bytes);
 
-static const method methods[] = {
-    {.path = "/vql.v1.Scoring/Score", .decode = decode_score, .encode = encode_score},
-    {.path = "/vql.v1.Scoring/ScoreStream",
-     .streaming = true,
-     .decode = decode_score,
-     .encode = encode_score},
-    {.path = "/vql.v1.History/Append", .decode = decode_append, .encode = encode_append},
-    {.path = "/vql.v1.History/AppendStream",
-     .streaming = true,
-     .decode = decode_append,
-     .encode = encode_append},
-    {.path = "/vql.v1.History/Get", .decode = decode_get, .encode = encode_get},
-    {.path = "/vql.v1.History/Delete", .decode = decode_delete, .encode = encode_delete},
-    {.path = "/vql.v1.Models/List", .answer = answer_models},
-    {.path = "/grpc.health.v1.Health/Check", .answer = answer_check},
-    {.path = "/grpc.health.v1.Health/Watch", .answer = answer_watch},
-};
+static const method score = {
+    .scope = TOKEN_SCOPE_SCORE, .decode = decode_score, .encode = encode_score};
+static const method score_stream = {
+    .streaming = true, .scope = TOKEN_SCOPE_SCORE, .decode = decode_score, .encode = encode_score};
+static const method append = {
+    .scope = TOKEN_SCOPE_APPEND, .decode = decode_append, .encode = encode_append};
+static const method append_stream = {.streaming = true,
+                                     .scope = TOKEN_SCOPE_APPEND,
+                                     .decode = decode_append,
+                                     .encode = encode_append};
+static const method get = {.scope = TOKEN_SCOPE_APPEND, .decode = decode_get, .encode = encode_get};
+static const method delete = {
+    .scope = TOKEN_SCOPE_APPEND, .decode = decode_delete, .encode = encode_delete};
+static const method list_models = {.scope = TOKEN_SCOPE_ANY, .answer = answer_models};
 
-enum { METHODS = sizeof methods / sizeof *methods };
-
-static const method *find_method(const char *path)
+/* How many requests more there is room for, if they are as large as those under way. */
+static uint64_t count_room(const service *s)
 {
-    for (size_t i = 0; i < METHODS; i++)
-        if (strcmp(methods[i].path, path) == 0)
-            return &methods[i];
-    return NULL;
+    const uint32_t taken = s->jobs.taken;
+    const uint64_t jobs = taken < LIMIT_JOBS ? LIMIT_JOBS - taken : 0;
+    const ledger *l = s->jobs.ledger;
+    if (!l || l->used == 0)
+        return jobs;
+    const uint64_t bytes = l->used < l->limit ? l->limit - l->used : 0;
+    const uint64_t fitting = bytes / (l->used / (taken + 1) + 1);
+    return fitting < jobs ? fitting : jobs;
 }
 
-/* Whether health knows the name: "" for the server, or a service that a method belongs to. */
-static bool is_service(const char *name)
+/* Whether a connection has its share of the requests that may be under way. */
+static bool has_share(const service *s, const peer *p)
 {
-    const size_t length = strlen(name);
-    if (length == 0)
-        return true;
-    for (size_t i = 0; i < METHODS; i++)
-        if (strncmp(methods[i].path + 1, name, length) == 0 && methods[i].path[length + 1] == '/')
-            return true;
-    return false;
+    return p->jobs > 0 && p->jobs >= count_room(s) / LIMIT_SHARE;
+}
+
+/* Holds the exchange's call until there is room. */
+static void wait_for_room(exchange *x)
+{
+    peer *p = x->peer;
+    service *s = x->service;
+    if (x->waiting)
+        return;
+    call_hold(x->call);
+    x->waiting = true;
+    x->waiting_since = s->now_ns;
+    if (p->waiting_count++ == 0) {
+        TAILQ_INIT(&p->waiting);
+        if (s->waiting_count++ == 0)
+            TAILQ_INIT(&s->waiting);
+        TAILQ_INSERT_TAIL(&s->waiting, p, in_waiting);
+    }
+    TAILQ_INSERT_TAIL(&p->waiting, x, in_waiting);
+}
+
+/* A call's place for its first request. */
+static void reserve(exchange *x)
+{
+    if (x->method->streaming)
+        return;
+    x->reserved = true;
+    x->peer->jobs++;
+}
+
+static void stop_waiting(exchange *x)
+{
+    peer *p = x->peer;
+    service *s = x->service;
+    if (!x->waiting)
+        return;
+    x->waiting = false;
+    TAILQ_REMOVE(&p->waiting, x, in_waiting);
+    if (--p->waiting_count > 0)
+        return;
+    TAILQ_REMOVE(&s->waiting, p, in_waiting);
+    s->waiting_count--;
+}
+
+/* Lets calls go on that waited for room, of one connection after the other. */
+static void let_in(service *s)
+{
+    uint32_t looks = 0;
+    while (s->waiting_count > 0 && (looks++ < LIMIT_ADMISSIONS || s->jobs.taken == 0)) {
+        peer *p = TAILQ_FIRST(&s->waiting);
+        TAILQ_REMOVE(&s->waiting, p, in_waiting);
+        TAILQ_INSERT_TAIL(&s->waiting, p, in_waiting);
+        if (has_share(s, p))
+            continue;
+        exchange *x = TAILQ_FIRST(&p->waiting);
+        stop_waiting(x);
+        reserve(x);
+        call_resume(x->call);
+        p->wake(p);
+    }
 }
 
 /*
@@ -96,14 +162,19 @@ static void exchange_free(exchange *x)
     for (job *j = x->first; j;) {
         job *next = j->next_in_exchange;
         j->exchange = NULL;
+        x->peer->jobs--;
         if (j->done)
-            job_give(&x->peer->service->jobs, j);
+            job_give(&x->service->jobs, j);
         else
             atomic_store_explicit(&j->cancelled, true, memory_order_relaxed);
         j = next;
     }
+    stop_waiting(x);
+    x->peer->jobs -= x->reserved;
     if (x->listed)
         LIST_REMOVE(x, in_list);
+    if (x->tenant)
+        tenant_end(x->tenant);
     free(x);
 }
 
@@ -111,7 +182,7 @@ static void finish(exchange *x, const grpc_error *error)
 {
     call *c = x->call;
     exchange_free(x);
-    call_finish(c, error->status, error->message, error->pushback_ms);
+    call_fail(c, error);
 }
 
 static void finish_ok(exchange *x)
@@ -119,48 +190,97 @@ static void finish_ok(exchange *x)
     finish(x, &(grpc_error){.status = GRPC_OK, .pushback_ms = -1});
 }
 
-static void finish_unavailable(exchange *x, const char *why)
+/* Returns false, so that what cannot go on can end with it. */
+static bool fail_unavailable(service *s, grpc_error *error, const ending *why)
+{
+    grpc_fail(error, GRPC_UNAVAILABLE, "%s", why->message);
+    error->reason = why->reason;
+    error->pushback_ms = pushback_ms(&s->pushback);
+    return false;
+}
+
+static void finish_unavailable(exchange *x, const ending *why)
 {
     grpc_error error;
-    grpc_fail(&error, GRPC_UNAVAILABLE, "%s", why);
-    error.pushback_ms = LIMIT_PUSHBACK_MS;
+    (void)fail_unavailable(x->service, &error, why);
     finish(x, &error);
 }
 
 static void finish_no_memory(exchange *x)
 {
-    grpc_error error;
-    grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
-    finish(x, &error);
+    finish_unavailable(x, &no_memory);
 }
 
-static void enlist(exchange *x, struct exchange_list *list)
+static const char authorization[] = "authorization";
+
+const char *const service_metadata[] = {authorization, NULL};
+
+/* Whether the caller may call the method, and on whose behalf it then does. */
+static grpc_status admit(const service *s, const call *c, const method *m, tenant **on_behalf,
+                         grpc_error *error)
 {
-    LIST_INSERT_HEAD(list, x, in_list);
-    x->listed = true;
+    *on_behalf = NULL;
+    if (!s->gate || m->scope == TOKEN_SCOPE_NONE)
+        return GRPC_OK;
+    const char *credentials = call_metadata(c, authorization);
+    tenant *found;
+    if (gate_check(s->gate, m->scope, credentials ? credentials : "", &found, error) != GRPC_OK ||
+        tenant_begin(found, error) != GRPC_OK)
+        return error->status;
+    *on_behalf = found;
+    return GRPC_OK;
+}
+
+/* Has the call's first request come, when there is room for it. */
+static void begin(exchange *x)
+{
+    service *s = x->service;
+    if (x->method->streaming) {
+        LIST_INSERT_HEAD(&s->streams, x, in_list);
+        x->listed = true;
+        return;
+    }
+    call_expect(x->call);
+    if (!x->method->decode)
+        return;
+    if (has_share(s, x->peer))
+        wait_for_room(x);
+    else
+        reserve(x);
 }
 
 static void on_call(void *context, call *c, const char *path)
 {
-    peer *p = context;
-    const method *m = find_method(path);
-    if (!m) {
-        grpc_error error;
-        grpc_fail(&error, GRPC_UNIMPLEMENTED, "no method %.200s", path);
-        call_finish(c, error.status, error.message, -1);
+    (void)path;
+    service *s = context;
+    const method *m = call_rpc(c)->data;
+    grpc_error error;
+    tenant *on_behalf;
+    if (admit(s, c, m, &on_behalf, &error) != GRPC_OK) {
+        call_fail(c, &error);
         return;
     }
     exchange *x = calloc(1, sizeof *x);
     if (!x) {
-        call_finish(c, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory", -1);
+        if (on_behalf)
+            tenant_end(on_behalf);
+        (void)fail_unavailable(s, &error, &no_memory);
+        call_fail(c, &error);
         return;
     }
-    *x = (exchange){.call = c, .peer = p, .method = m, .last = &x->first};
+    *x = (exchange){
+        .call = c,
+        .service = s,
+        .peer = call_peer(c),
+        .method = m,
+        .tenant = on_behalf,
+        .last = &x->first,
+    };
     call_set_data(c, x);
-    if (p->service->draining && m->decode)
-        finish_unavailable(x, "the server is draining");
-    else if (m->streaming)
-        enlist(x, &p->service->streams);
+    if (s->draining && m->streaming)
+        finish_unavailable(x, &draining);
+    else
+        begin(x);
 }
 
 /* Sends the answers that are due. The exchange may be gone afterwards. */
@@ -182,6 +302,7 @@ static void send_answers(service *s, exchange *x)
         if (!x->first)
             x->last = &x->first;
         x->jobs--;
+        x->peer->jobs--;
         job_give(&s->jobs, j);
     }
     if (!x->first && (x->half_closed || !x->method->streaming)) {
@@ -192,12 +313,16 @@ static void send_answers(service *s, exchange *x)
         finish_unavailable(x, x->ending);
         return;
     }
-    if (!x->broken && x->jobs < LIMIT_STREAM_JOBS)
+    if (x->broken || x->waiting || x->jobs >= LIMIT_STREAM_JOBS)
+        return;
+    if (has_share(s, x->peer))
+        wait_for_room(x);
+    else
         call_resume(x->call);
 }
 
 /* Ends the exchange with UNAVAILABLE, behind the answers that it is owed. */
-static void end_unavailable(exchange *x, const char *why)
+static void end_unavailable(exchange *x, const ending *why)
 {
     if (!x->first) {
         finish_unavailable(x, why);
@@ -212,19 +337,24 @@ static void end_unavailable(exchange *x, const char *why)
  */
 static job *add_job(service *s, exchange *x)
 {
-    job *j = job_take(&s->jobs);
+    job *j = job_take(&s->jobs, x->peer->jobs <= 1);
     if (!j) {
+        pushback_note(&s->pushback, true);
         x->broken = true;
         call_hold(x->call);
-        end_unavailable(x, "the server is overloaded: too many requests are under way");
+        end_unavailable(x, &too_many_jobs);
         return NULL;
     }
     j->exchange = x;
     j->origin = s->origin;
     j->deadline_ns = call_deadline(x->call);
+    j->patient = x->method->streaming;
+    j->arrived_ns = x->waiting_since != 0 && !x->method->streaming ? x->waiting_since : s->now_ns;
     *x->last = j;
     x->last = &j->next_in_exchange;
     x->jobs++;
+    x->peer->jobs += !x->reserved;
+    x->reserved = false;
     return j;
 }
 
@@ -250,24 +380,32 @@ static void refuse(service *s, exchange *x, const grpc_error *error)
     refuse_job(s, x, j);
 }
 
+/* Whether a request can be refused before it is decoded: its shard has more than it can do. */
+static bool is_refused(const service *s, const exchange *x, const uint8_t *message, size_t bytes)
+{
+    uint64_t user_id;
+    return s->refuses && !x->method->streaming && decode_user(message, bytes, &user_id) &&
+           s->refuses(s->owner, user_id,
+                      x->method->decode == decode_score &&
+                          decode_most_candidates(message, bytes) > LIMIT_SHORT_CANDIDATES);
+}
+
 /* Decodes and validates a request and sends it on its way. False: the job's error says why not. */
 static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, size_t bytes)
 {
+    if (is_refused(s, x, message, bytes)) {
+        pushback_note(&s->pushback, true);
+        return fail_unavailable(s, &j->error, &too_many_waiting);
+    }
     if (!x->method->decode(message, bytes, &s->limits, j) ||
         !validate(j, &s->limits, s->models, s->wall_ms))
         return false;
     const size_t tasks = vql_model_shape(s->models->model)->tasks;
-    if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks)) {
-        grpc_fail(&j->error, GRPC_RESOURCE_EXHAUSTED, "the server is out of memory");
-        return false;
-    }
-    if (!s->route(s->owner, j)) {
-        grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %d requests wait",
-                  LIMIT_MAILBOX);
-        j->error.pushback_ms = LIMIT_PUSHBACK_MS;
-        return false;
-    }
-    return true;
+    if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks))
+        return fail_unavailable(s, &j->error, &no_memory);
+    job_count(&s->jobs, j);
+    pushback_note(&s->pushback, false);
+    return s->route(s->owner, j);
 }
 
 static void start_job(service *s, exchange *x, const uint8_t *message, size_t bytes)
@@ -279,25 +417,25 @@ static void start_job(service *s, exchange *x, const uint8_t *message, size_t by
         refuse_job(s, x, j);
     else if (x->jobs >= LIMIT_STREAM_JOBS)
         call_hold(x->call);
+    else if (x->method->streaming && has_share(s, x->peer))
+        wait_for_room(x);
 }
 
 static void on_message(void *context, call *c, const uint8_t *message, size_t bytes)
 {
-    service *s = ((peer *)context)->service;
+    service *s = context;
     exchange *x = call_data(c);
-    if (x->asked && !x->method->streaming) {
-        grpc_error error;
-        grpc_fail(&error, GRPC_UNIMPLEMENTED, "%s takes one request; a second one came",
-                  x->method->path);
-        finish(x, &error);
+    grpc_error error;
+    if (s->draining && x->method->streaming) {
+        (void)fail_unavailable(s, &error, &draining);
+        refuse(s, x, &error);
         return;
     }
-    x->asked = true;
-    if (s->draining && x->method->streaming) {
-        grpc_error error;
-        grpc_fail(&error, GRPC_UNAVAILABLE, "the server is draining");
-        error.pushback_ms = LIMIT_PUSHBACK_MS;
-        refuse(s, x, &error);
+    if (x->tenant && tenant_request(x->tenant, call_now(c), &error) != GRPC_OK) {
+        if (x->method->streaming)
+            refuse(s, x, &error);
+        else
+            finish(x, &error);
         return;
     }
     if (x->method->answer)
@@ -309,7 +447,7 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
 /* The session's refusal waits its turn like any other. */
 static void on_refused(void *context, call *c, const grpc_error *error)
 {
-    service *s = ((peer *)context)->service;
+    service *s = context;
     exchange *x = call_data(c);
     if (x->method->streaming)
         refuse(s, x, error);
@@ -322,13 +460,8 @@ static void on_half_close(void *context, call *c)
     (void)context;
     exchange *x = call_data(c);
     x->half_closed = true;
-    if (!x->asked && !x->method->streaming) {
-        grpc_error error;
-        grpc_fail(&error, GRPC_UNIMPLEMENTED, "%s takes one request; none came", x->method->path);
-        finish(x, &error);
-    } else if (x->method->streaming && !x->first) {
+    if (x->method->streaming && !x->first)
         finish_ok(x);
-    }
 }
 
 static void on_cancel(void *context, call *c)
@@ -337,7 +470,7 @@ static void on_cancel(void *context, call *c)
     exchange_free(call_data(c));
 }
 
-const session_handler service_handler = {
+static const session_handler handler = {
     .on_call = on_call,
     .on_message = on_message,
     .on_refused = on_refused,
@@ -348,16 +481,26 @@ const session_handler service_handler = {
 void service_complete(service *s, job *j)
 {
     exchange *x = j->exchange;
+    job_count(&s->jobs, j);
     if (!x) {
         job_give(&s->jobs, j);
-        return;
+    } else {
+        j->done = true;
+        if (x->first == j) {
+            peer *p = x->peer;
+            send_answers(s, x);
+            p->wake(p);
+        }
     }
-    j->done = true;
-    if (x->first != j)
-        return;
-    peer *p = x->peer;
-    send_answers(s, x);
-    p->wake(p);
+    let_in(s);
+}
+
+void service_overloaded(service *s, job *j, unsigned waiting)
+{
+    pushback_note(&s->pushback, true);
+    grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %u requests wait", waiting);
+    j->error.reason = "OVERLOADED";
+    j->error.pushback_ms = pushback_ms(&s->pushback);
 }
 
 static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes)
@@ -371,76 +514,40 @@ static void answer_models(service *s, exchange *x, const uint8_t *message, size_
         finish_no_memory(x);
 }
 
-static bool send_health(service *s, exchange *x, int status)
-{
-    return encode_health(&s->message, status) &&
-           call_send(x->call, s->message.bytes, s->message.count);
-}
+static const rpc scoring[] = {
+    {"/vql.v1.Scoring/Score", &handler, false, &score},
+    {"/vql.v1.Scoring/ScoreStream", &handler, true, &score_stream},
+};
 
-static int health_status(const service *s)
-{
-    return s->draining ? HEALTH_NOT_SERVING : HEALTH_SERVING;
-}
+static const rpc history[] = {
+    {"/vql.v1.History/Append", &handler, false, &append},
+    {"/vql.v1.History/AppendStream", &handler, true, &append_stream},
+    {"/vql.v1.History/Get", &handler, false, &get},
+    {"/vql.v1.History/Delete", &handler, false, &delete},
+};
 
-static void answer_check(service *s, exchange *x, const uint8_t *message, size_t bytes)
-{
-    char name[HEALTH_SERVICE_BYTES];
-    grpc_error error;
-    if (!decode_health(message, bytes, name, &error)) {
-        finish(x, &error);
-    } else if (!is_service(name)) {
-        grpc_fail(&error, GRPC_NOT_FOUND, "service: no service \"%s\"", name);
-        finish(x, &error);
-    } else if (send_health(s, x, health_status(s))) {
-        finish_ok(x);
-    } else {
-        finish_no_memory(x);
-    }
-}
+static const rpc model_rpcs[] = {
+    {"/vql.v1.Models/List", &handler, false, &list_models},
+};
 
-static void answer_watch(service *s, exchange *x, const uint8_t *message, size_t bytes)
-{
-    char name[HEALTH_SERVICE_BYTES];
-    grpc_error error;
-    if (!decode_health(message, bytes, name, &error)) {
-        finish(x, &error);
-        return;
-    }
-    x->watched_status = is_service(name) ? health_status(s) : HEALTH_SERVICE_UNKNOWN;
-    if (!send_health(s, x, x->watched_status)) {
-        finish_no_memory(x);
-        return;
-    }
-    enlist(x, &s->watchers);
-    if (s->draining)
-        finish_unavailable(x, "the server is draining");
-}
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Takes the first exchange off a list. NULL: it is empty. */
-static exchange *take_first(struct exchange_list *list)
+void service_add(service *s, router *r)
 {
-    exchange *x = LIST_FIRST(list);
-    if (x) {
-        LIST_REMOVE(x, in_list);
-        x->listed = false;
-    }
-    return x;
+    router_add(r, "vql.v1.Scoring", scoring, COUNT(scoring), s);
+    router_add(r, "vql.v1.History", history, COUNT(history), s);
+    router_add(r, "vql.v1.Models", model_rpcs, COUNT(model_rpcs), s);
 }
 
 void service_drain(service *s)
 {
     s->draining = true;
-    for (exchange *x = take_first(&s->watchers); x; x = take_first(&s->watchers)) {
+    while (!LIST_EMPTY(&s->streams)) {
+        exchange *x = LIST_FIRST(&s->streams);
+        LIST_REMOVE(x, in_list);
+        x->listed = false;
         peer *p = x->peer;
-        if (x->watched_status == HEALTH_SERVING && !send_health(s, x, HEALTH_NOT_SERVING))
-            finish_no_memory(x);
-        else
-            finish_unavailable(x, "the server is draining");
-        p->wake(p);
-    }
-    for (exchange *x = take_first(&s->streams); x; x = take_first(&s->streams)) {
-        peer *p = x->peer;
-        end_unavailable(x, "the server is draining");
+        end_unavailable(x, &draining);
         p->wake(p);
     }
 }

@@ -5,7 +5,11 @@
  *   session: on_message ──> decode, validate ──> job ──> route ──> … a shard, on any thread …
  *   session: call_send  <── encode <── answers in the order of the requests <── service_complete
  *
- * Requests that a shard is not needed for (health, models) are answered at once.
+ * Requests that a shard is not needed for (models) are answered at once.
+ *
+ * A connection that has its share of the requests under way (LIMIT_SHARE) has its further calls
+ * held, not refused: the client's own windows make it wait. When requests are done, connections
+ * that wait take turns, and so do the calls of each.
  */
 #ifndef VQL_SERVER_SERVICE_H
 #define VQL_SERVER_SERVICE_H
@@ -16,54 +20,62 @@
 
 #include "decode.h"
 #include "encode.h"
+#include "gate.h"
 #include "job.h"
+#include "pushback.h"
 #include "registry.h"
-#include "session.h"
+#include "router.h"
 
 typedef struct exchange exchange;
 LIST_HEAD(exchange_list, exchange);
+TAILQ_HEAD(peer_queue, peer);
 
 typedef struct service {
     /* Set by the owner, and constant. */
     const registry *models;
     request_limits limits;
+    gate_view *gate; /* NULL: everything is allowed to everybody */
     uint32_t origin; /* job.origin of the jobs made here */
     /*
      * Sends a job to its shard; the job comes back by service_complete, from the owner and not from
-     * within. False: the shard's mailbox is full, and the job was not taken.
+     * within. False: the job was not taken, as its error says.
      */
     bool (*route)(void *owner, job *j);
+    /* Whether a user's shard refuses more of a kind (shard_refuses); NULL: none does. */
+    bool (*refuses)(void *owner, uint64_t user_id, bool is_long);
     void *owner;
 
     /* The owner's clock, brought up to date before it feeds a session. */
     int64_t wall_ms; /* since the Unix epoch */
+    uint64_t now_ns; /* on the sessions' clock */
 
     /* The service's own; zeros at first. */
     bool draining;
     job_pool jobs;
+    ledger ledger;     /* of the thread; its limit is set by the owner */
+    pushback pushback; /* for those that are refused here */
     message_buffer message;
-    struct exchange_list watchers; /* calls of Health.Watch */
-    struct exchange_list streams;  /* calls with any number of requests */
+    struct exchange_list streams; /* calls with any number of requests */
+    struct peer_queue waiting;    /* connections whose calls wait for room, the next one first */
+    uint32_t waiting_count;
 } service;
 
-/*
- * A session's context: whom it belongs to. wake tells the connection that a call was answered
- * outside session_feed, so that the session is to be drained.
- */
-typedef struct peer {
-    service *service;
-    void (*wake)(struct peer *p);
-} peer;
+/* The header fields that calls are told, for session_options. */
+extern const char *const service_metadata[];
 
-/* The handler for session_new, with a peer as context. */
-extern const session_handler service_handler;
+/* Adds the services of vql.v1 to the router, with s as their context. */
+void service_add(service *s, router *r);
 
 /* An answered job is back. The job is the service's again. */
 void service_complete(service *s, job *j);
 
+/* Fills in the error of a job that finds `waiting` others where it should wait. */
+void service_overloaded(service *s, job *j, unsigned waiting);
+
 /*
- * From now on new requests are refused with UNAVAILABLE and health is NOT_SERVING; Health.Watch
- * calls are told, and end, and streams end once what they have asked is answered.
+ * From now on streams are refused with UNAVAILABLE, and those that are open end once what they have
+ * asked is answered. Unary calls are served as long as clients may still open them, which is up to
+ * the connection's last GOAWAY.
  */
 void service_drain(service *s);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "status_details.h"
 
 /*
  * nghttp2 ends a connection whose peer resets streams faster than this (CVE-2023-44487). A client
@@ -53,12 +54,33 @@ static uint32_t goaway_code(int result)
     }
 }
 
-void session_check(session *s, int result)
+void session_break(session *s, uint32_t code)
 {
-    if (s->broken || !nghttp2_is_fatal(result))
+    if (s->broken)
         return;
     s->broken = true;
-    write_goaway(s->goaway, s->last_stream_id, goaway_code(result));
+    write_goaway(s->goaway, s->last_stream_id, code);
+}
+
+void session_check(session *s, int result)
+{
+    if (nghttp2_is_fatal(result))
+        session_break(s, goaway_code(result));
+}
+
+void session_pay(session *s, uint64_t cost_ns)
+{
+    if (!budget_pay(&s->budget, cost_ns, s->now_ns))
+        session_break(s, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void session_credit(session *s)
+{
+    if (s->owed == 0 || s->broken || ledger_has_share(&s->input, s->options.ledger))
+        return;
+    const size_t owed = s->owed;
+    s->owed = 0;
+    session_check(s, nghttp2_session_consume_connection(s->h2, owed));
 }
 
 /* What a callback returns to nghttp2. */
@@ -70,12 +92,14 @@ static int callback_result(const session *s)
 /* Answers a request that becomes no call. */
 static void refuse(session *s, int32_t stream_id, const grpc_error *error)
 {
+    char details[STATUS_DETAILS_BYTES];
     const response_status status = {
         .code = error->status,
         .message = error->message,
+        .details = status_details_write(error, details) ? details : NULL,
         .pushback_ms = -1,
     };
-    session_check(s, response_only(s->h2, stream_id, &status));
+    session_check(s, response_only(s->h2, stream_id, &(response_head){0}, &status));
 }
 
 /* A request's header block is complete: makes it a call or refuses it. */
@@ -98,9 +122,9 @@ static void open_call(session *s, int32_t stream_id)
         refuse(s, stream_id, &error);
         return;
     }
-    call *c = call_new(s, stream_id, timeout_ns, s->request.encoding);
+    call *c = call_new(s, stream_id, timeout_ns);
     if (!c) {
-        grpc_fail(&error, GRPC_RESOURCE_EXHAUSTED, "no memory for a call");
+        grpc_fail(&error, GRPC_UNAVAILABLE, "no memory for a call");
         refuse(s, stream_id, &error);
         return;
     }
@@ -126,9 +150,10 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
     (void)h2;
     (void)flags;
     session *s = context;
+    session_pay(s, BUDGET_HEADER_BYTE_NS * (name_length + value_length));
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         request_field(&s->request, name, name_length, value, value_length);
-    return 0;
+    return callback_result(s);
 }
 
 /* Opens no more streams: the last GOAWAY, when the peer has answered the PING of the first. */
@@ -146,6 +171,8 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
     session *s = context;
     if (frame->hd.type == NGHTTP2_PING) {
         finish_shutdown(s, &frame->ping);
+    } else if (frame->hd.type == NGHTTP2_SETTINGS) {
+        patience_stop(&s->patience, PATIENCE_HANDSHAKE);
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
         if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
             open_call(s, frame->hd.stream_id);
@@ -162,11 +189,12 @@ static int on_data_chunk_recv(nghttp2_session *h2, uint8_t flags, int32_t stream
     (void)flags;
     session *s = context;
     call *c = nghttp2_session_get_stream_user_data(h2, stream_id);
-    session_check(s, nghttp2_session_consume_connection(h2, count));
+    s->owed += count;
     if (c && !c->over)
         call_receive(c, bytes, count);
     else if (!s->broken)
         session_check(s, nghttp2_session_consume_stream(h2, stream_id, count));
+    session_credit(s);
     return callback_result(s);
 }
 
@@ -183,8 +211,11 @@ static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *
 
 static int on_stream_close(nghttp2_session *h2, int32_t stream_id, uint32_t code, void *context)
 {
-    (void)code;
     session *s = context;
+    if (code == NGHTTP2_NO_ERROR)
+        budget_earn(&s->budget, BUDGET_CALL_NS + BUDGET_ANSWER_NS);
+    else
+        session_pay(s, BUDGET_RESET_NS);
     call *c = nghttp2_session_get_stream_user_data(h2, stream_id);
     if (c) {
         call_cancel(c);
@@ -247,7 +278,13 @@ session *session_new(const session_options *options, const session_handler *hand
     s->handler = *handler;
     s->context = context;
     s->due_ns = UINT64_MAX;
+    s->request.wanted = options->metadata;
+    s->input.limit = options->max_connection_bytes > 0 ? options->max_connection_bytes : SIZE_MAX;
+    s->output.limit = s->input.limit;
+    budget_init(&s->budget, options->budget_ns);
+    patience_init(&s->patience, options->patience_ms);
     stray_reset_init(&s->stray_reset);
+    lifetime_init(&s->lifetime, &options->lifetime);
     TAILQ_INIT(&s->calls);
     TAILQ_INIT(&s->ready);
     if (start_http2(s) != 0) {
@@ -263,23 +300,46 @@ void session_free(session *s)
         return;
     for (call *c = TAILQ_FIRST(&s->calls); c; c = TAILQ_NEXT(c, in_session))
         call_cancel(c);
+    s->broken = true; /* calls ask nothing of nghttp2 any more */
     nghttp2_session_del(s->h2);
     while (!TAILQ_EMPTY(&s->calls))
         call_free(TAILQ_FIRST(&s->calls));
     free(s);
 }
 
+/* Starts and stops what is waited for; loose: now may be an old time. */
+static void watch(session *s, bool loose)
+{
+    if (!TAILQ_EMPTY(&s->calls))
+        patience_stop(&s->patience, PATIENCE_IDLE);
+    else if (!patience_runs(&s->patience, PATIENCE_IDLE))
+        patience_start(&s->patience, PATIENCE_IDLE, s->now_ns, loose);
+    if (s->output.used == 0)
+        patience_stop(&s->patience, PATIENCE_WINDOW);
+    else if (!patience_runs(&s->patience, PATIENCE_WINDOW))
+        patience_start(&s->patience, PATIENCE_WINDOW, s->now_ns, loose);
+    if (!stray_reset_in_headers(&s->stray_reset))
+        patience_stop(&s->patience, PATIENCE_HEADERS);
+    else if (!patience_runs(&s->patience, PATIENCE_HEADERS) || s->stray_reset.blocks != s->blocks)
+        patience_start(&s->patience, PATIENCE_HEADERS, s->now_ns, loose);
+    s->blocks = s->stray_reset.blocks;
+}
+
 bool session_feed(session *s, uint64_t now_ns, const uint8_t *bytes, size_t count)
 {
     session_tick(s, now_ns);
+    lifetime_heard(&s->lifetime, now_ns);
     byte_run input = {bytes, count};
     while (!s->broken && input.count > 0) {
         const byte_run run = stray_reset_next(&s->stray_reset, &input);
+        session_pay(s, s->stray_reset.cost_ns);
+        s->stray_reset.cost_ns = 0;
         if (run.count == 0)
             continue;
         const ssize_t result = nghttp2_session_mem_recv(s->h2, run.bytes, run.count);
         session_check(s, result < 0 ? (int)result : 0);
     }
+    watch(s, false);
     return !s->broken;
 }
 
@@ -324,25 +384,98 @@ size_t session_drain(session *s, uint8_t *out, size_t capacity)
         s->pending_bytes -= part;
         count += part;
     }
+    if (count > 0)
+        patience_start(&s->patience, PATIENCE_WRITE, s->now_ns, true);
+    else
+        patience_stop(&s->patience, PATIENCE_WRITE);
+    watch(s, true);
     return count;
 }
 
 uint64_t session_due(const session *s)
 {
-    return s->due_ns;
+    const uint64_t lifetime_ns = lifetime_due(&s->lifetime);
+    const uint64_t patience_ns = patience_due(&s->patience);
+    uint64_t due_ns = s->due_ns;
+    if (!s->started && s->patience.limit_ns[PATIENCE_HANDSHAKE] > 0)
+        return 0;
+    if (lifetime_ns < due_ns)
+        due_ns = lifetime_ns;
+    return patience_ns < due_ns ? patience_ns : due_ns;
+}
+
+/* What the connection's age and its peer's silence ask for. */
+static void tick_lifetime(session *s)
+{
+    while (!s->lost) {
+        switch (lifetime_tick(&s->lifetime, s->now_ns)) {
+        case LIFETIME_NOTHING:
+            return;
+        case LIFETIME_SHUTDOWN:
+            session_shutdown(s);
+            break;
+        case LIFETIME_PING:
+            if (!s->broken)
+                session_check(s, nghttp2_submit_ping(s->h2, NGHTTP2_FLAG_NONE, NULL));
+            break;
+        case LIFETIME_END:
+            s->lost = true;
+            break;
+        }
+    }
+}
+
+bool session_lost(const session *s)
+{
+    return s->lost;
+}
+
+/* Ends the connection, or asks for its end, when something was waited for too long. */
+static void lose_patience(session *s)
+{
+    switch (patience_expired(&s->patience, s->now_ns)) {
+    case PATIENCE_HANDSHAKE:
+    case PATIENCE_HEADERS:
+        session_break(s, NGHTTP2_ENHANCE_YOUR_CALM);
+        break;
+    case PATIENCE_WINDOW:
+    case PATIENCE_WRITE:
+        session_break(s, NGHTTP2_ENHANCE_YOUR_CALM);
+        s->lost = true;
+        break;
+    case PATIENCE_IDLE:
+        if (s->draining)
+            session_break(s, NGHTTP2_NO_ERROR);
+        session_shutdown(s);
+        break;
+    case PATIENCES:
+        break;
+    }
 }
 
 void session_tick(session *s, uint64_t now_ns)
 {
     s->now_ns = now_ns;
+    if (!s->started) {
+        s->started = true;
+        patience_start(&s->patience, PATIENCE_HANDSHAKE, now_ns, false);
+    }
+    watch(s, false);
+    lose_patience(s);
+    if (now_ns >= lifetime_due(&s->lifetime))
+        tick_lifetime(s);
     if (now_ns < s->due_ns)
         return;
     s->due_ns = UINT64_MAX;
     for (call *c = TAILQ_FIRST(&s->calls); c; c = TAILQ_NEXT(c, in_session)) {
         if (c->deadline_ns <= now_ns)
             call_expire(c);
+        else if (c->body_due_ns <= now_ns)
+            call_starve(c);
         if (c->deadline_ns < s->due_ns)
             s->due_ns = c->deadline_ns;
+        if (c->body_due_ns < s->due_ns)
+            s->due_ns = c->body_due_ns;
     }
 }
 

@@ -17,7 +17,8 @@
  * Memory is bounded: options.max_streams calls, each with at most one message of
  * options.max_message_bytes being put together, one stream window of unread input, and answers of
  * which no more are asked for (the input is held) while more than options.max_unsent_bytes wait for
- * the peer.
+ * the peer; and all of them together by options.max_connection_bytes of input and as many of
+ * answers, beyond which the connection's window stays shut, or messages are refused.
  */
 #ifndef VQL_SERVER_SESSION_H
 #define VQL_SERVER_SESSION_H
@@ -27,6 +28,9 @@
 #include <stdint.h>
 
 #include "grpc.h"
+#include "ledger.h"
+#include "lifetime.h"
+#include "patience.h"
 
 typedef struct session session;
 typedef struct call call;
@@ -60,6 +64,18 @@ typedef struct session_handler {
     void (*on_cancel)(void *context, call *c);
 } session_handler;
 
+/*
+ * A method of a service. Its handler's on_call gets the calls that are given to it by
+ * call_set_rpc.
+ */
+typedef struct rpc {
+    const char *path; /* "/package.Service/Method" */
+    const session_handler *handler;
+    bool many_requests; /* false: the session sees to it that exactly one request is delivered */
+    const void *data;   /* the handler's own */
+} rpc;
+
+/* Zeros where nothing is said. */
 typedef struct session_options {
     uint32_t max_streams;       /* SETTINGS_MAX_CONCURRENT_STREAMS */
     uint32_t max_header_bytes;  /* SETTINGS_MAX_HEADER_LIST_SIZE; more is RESOURCE_EXHAUSTED */
@@ -67,6 +83,36 @@ typedef struct session_options {
     uint32_t connection_window; /* bytes of flow control for the connection, below 2^31 */
     uint32_t max_message_bytes; /* a request message; more is RESOURCE_EXHAUSTED */
     uint32_t max_unsent_bytes;  /* answers waiting in one call before its input is held */
+
+    /*
+     * An answer of at least this many bytes is sent as gzip to a client that accepts it, if it is
+     * shorter so; 0: none is.
+     */
+    uint32_t compress_above;
+
+    lifetime_options lifetime; /* 0: it never ends, and no pings are sent */
+
+    /* Names of header fields that call_metadata can tell, ended by NULL; NULL: none. */
+    const char *const *metadata;
+
+    /*
+     * Unfinished messages of all calls, beyond which one is refused as RESOURCE_EXHAUSTED, and
+     * answers waiting in all calls, beyond which all input is held. 0: no limit.
+     */
+    size_t max_connection_bytes;
+    ledger *ledger; /* counts both, and refuses as UNAVAILABLE when it is full; NULL: none */
+
+    /* What the connection may waste of the server's time (budget.h); 0: no limit. */
+    uint64_t budget_ns;
+
+    uint64_t patience_ms[PATIENCES]; /* 0: no limit */
+
+    /*
+     * A message that has begun, or that call_expect says is due, may take so long, and longer by
+     * 1 s for each body_rate bytes of it, while it is not held. 0: no limit.
+     */
+    uint64_t body_ms;
+    uint32_t body_rate;
 } session_options;
 
 /*
@@ -91,14 +137,24 @@ bool session_feed(session *s, uint64_t now_ns, const uint8_t *bytes, size_t coun
  */
 size_t session_drain(session *s, uint8_t *out, size_t capacity);
 
-/* When session_tick is due: the earliest deadline of a call, or earlier; UINT64_MAX: never. */
+/* When session_tick is due: the earliest deadline there is, or earlier; UINT64_MAX: never. */
 uint64_t session_due(const session *s);
 
 /*
- * Ends the calls whose deadline has passed with DEADLINE_EXCEEDED. A deadline also bounds how long
- * answers wait for a client that does not read them: its stream is reset, finished or not.
+ * Ends the calls whose deadline has passed, or whose message does not arrive, with
+ * DEADLINE_EXCEEDED. A deadline also bounds how long answers wait for a client that does not read
+ * them: its stream is reset, finished or not.
+ * A connection that is old is shut down, and so is one that has been idle for too long; one that
+ * has run out of another patience (patience.h) is ended. A peer that is silent is pinged. The first
+ * tick starts the connection's clock.
  */
 void session_tick(session *s, uint64_t now_ns);
+
+/*
+ * True when the connection is to be closed at once, with what was not written: its grace is over,
+ * or its peer takes no bytes, or did not answer a ping.
+ */
+bool session_lost(const session *s);
 
 /*
  * Asks the peer to open no more calls; those open go on. In two steps, so that no call on its way
@@ -119,8 +175,43 @@ uint32_t session_calls(const session *s);
 void call_set_data(call *c, void *data);
 void *call_data(const call *c);
 
+/*
+ * From now on the call's events go to the method's handler with this context. For on_call, and once
+ * a call: the caller then calls the handler's on_call.
+ */
+void call_set_rpc(call *c, const rpc *method, void *context);
+
+/* The call's method; NULL: call_set_rpc was not called. */
+const rpc *call_rpc(const call *c);
+
+/* The context of the call's session, whosever the call is now. */
+void *call_peer(const call *c);
+
+/*
+ * The value of a header field of the request, one of those of options.metadata, terminated and not
+ * decoded; NULL: there is none. For on_call alone.
+ */
+const char *call_metadata(const call *c, const char *name);
+
+/*
+ * Add a field to the head of the answer, before its first message is sent, or to the trailers. Both
+ * strings are copied; a name is lower case, and a value printable (Base64 where the name ends with
+ * "-bin"). False: there is no memory, or the call has RESPONSE_METADATA of them.
+ */
+bool call_add_header(call *c, const char *name, const char *value);
+bool call_add_trailer(call *c, const char *name, const char *value);
+
+/* Whether the message that is being delivered came compressed. */
+bool call_was_compressed(const call *c);
+
+/* As options.compress_above, for the answers of this call from now on, where that is not 0. */
+void call_compress_above(call *c, uint32_t bytes);
+
 /* The call's deadline on the clock of `now`; UINT64_MAX: none. */
 uint64_t call_deadline(const call *c);
+
+/* The latest time that the call's session was given. */
+uint64_t call_now(const call *c);
 
 /*
  * Queues one answer message; the bytes are copied. False when there is no memory: nothing was
@@ -134,6 +225,12 @@ bool call_send(call *c, const uint8_t *message, size_t bytes);
  * -1 adds none. A client that still sends is told to stop, and what it sends is dropped.
  */
 void call_finish(call *c, grpc_status status, const char *message, int64_t pushback_ms);
+
+/* The same with an error's status, message and pushback, and the details of its cause. */
+void call_fail(call *c, const grpc_error *error);
+
+/* The call's next message is due: it has body_ms from now to arrive. */
+void call_expect(call *c);
 
 /*
  * call_hold stops the delivery of messages, and of the half-close behind them: what the client

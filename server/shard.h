@@ -5,8 +5,10 @@
  *
  *   job ── shard_submit ──> queue ── shard_step, shard_step … ──> the job, answered
  *
- * A job that is cancelled or past its deadline is dropped before it starts; a Score is done in
- * chunks of candidates, and looks again between them.
+ * Jobs wait in lanes by their length, the earliest deadline first (lane.h). One that is cancelled,
+ * past its deadline or has waited too long is dropped before it starts, or by a sweep of the queues
+ * every LIMIT_SWEEP_MS; a Score is done in chunks of candidates, and a cache that is missing is
+ * made in chunks of events, with a look at the deadline between them and turns for other jobs.
  */
 #ifndef VQL_SERVER_SHARD_H
 #define VQL_SERVER_SHARD_H
@@ -24,6 +26,7 @@ typedef struct shard shard;
 typedef struct shard_options {
     size_t budget_bytes; /* what users' caches may take; 0: no limit */
     vql_cache_format cache_format;
+    uint32_t shed_target_ms, shed_interval_ms; /* of short requests: see shedder.h */
 } shard_options;
 
 /*
@@ -35,18 +38,26 @@ shard *shard_new(const registry *models, store *s, const shard_options *options)
 /* Frees the shard and its store. No job may wait in it. */
 void shard_free(shard *s);
 
-/* Queues a job. The shard has it until shard_step returns it. */
-void shard_submit(shard *s, job *j);
+/*
+ * Queues a job that has been waiting since its arrived_ns. The shard has it until shard_step
+ * returns it. False: LIMIT_SHARD_JOBS wait already, and the job is answered, as its error says.
+ */
+bool shard_submit(shard *s, job *j, uint64_t now_ns);
+
+/*
+ * Whether a request, a Score of many candidates or any other, would be refused for the time that it
+ * had to wait: then it need not be decoded. From any thread.
+ */
+bool shard_refuses(const shard *s, bool is_long);
 
 /* True when no job waits. */
 bool shard_idle(const shard *s);
 
-/* Takes the first job back out, unanswered. NULL: none waits. */
+/* Takes some job back out, unanswered. NULL: none waits. */
 job *shard_take(shard *s);
 
 /*
- * Works on the first job for well under a millisecond. Returns the job when it is answered, else
- * NULL.
+ * Works on a job for well under a millisecond. Returns one that is answered or dropped, else NULL.
  */
 job *shard_step(shard *s, uint64_t now_ns);
 

@@ -3,6 +3,8 @@
 #include <nghttp2/nghttp2.h>
 #include <string.h>
 
+#include "budget.h"
+
 enum { RESET_PAYLOAD_BYTES = 4 };
 
 void stray_reset_init(stray_reset *s)
@@ -21,7 +23,11 @@ static byte_run take(byte_run *input, size_t count)
 /* Looks at a frame header: how long its payload is, and whether it is to be dropped. */
 static void read_header(stray_reset *s, const uint8_t header[FRAME_HEADER_BYTES])
 {
+    s->cost_ns += budget_frame_ns(header);
     const uint8_t type = header[3];
+    s->blocks += type != NGHTTP2_CONTINUATION;
+    s->in_block = type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION;
+    s->ends_block = header[4] & NGHTTP2_FLAG_END_HEADERS;
     const uint32_t stream_id = (uint32_t)(header[5] & 0x7f) << 24 | (uint32_t)header[6] << 16 |
                                (uint32_t)header[7] << 8 | header[8];
     s->payload_left = (size_t)header[0] << 16 | (size_t)header[1] << 8 | header[2];
@@ -84,4 +90,9 @@ byte_run stray_reset_next(stray_reset *s, byte_run *input)
     else if (s->payload_left == 0 && input->count > 0)
         (void)join_header(s, input);
     return run;
+}
+
+bool stray_reset_in_headers(const stray_reset *s)
+{
+    return s->held_count > 0 || (s->in_block && (s->payload_left > 0 || !s->ends_block));
 }

@@ -26,6 +26,10 @@ typedef struct stray_reset {
     size_t payload_left;     /* of the frame at hand */
     bool dropping;           /* that payload */
     uint32_t last_stream_id; /* the highest that a HEADERS frame opened */
+    uint64_t blocks;         /* frames that began, those of one header block being one */
+    bool in_block;           /* the last frame is part of a header block, */
+    bool ends_block;         /* and its last part */
+    uint64_t cost_ns;        /* of the frames that began: budget_frame_ns; the owner's to reset */
 } stray_reset;
 
 /* A run of bytes; count 0: there is none. */
@@ -43,5 +47,8 @@ void stray_reset_init(stray_reset *s);
  * called until the input is empty.
  */
 byte_run stray_reset_next(stray_reset *s, byte_run *input);
+
+/* True when what has arrived ends within a header block, or within a frame's own header. */
+bool stray_reset_in_headers(const stray_reset *s);
 
 #endif

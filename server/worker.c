@@ -1,86 +1,23 @@
 #include "worker.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "id_map.h"
 #include "limit.h"
 #include "log.h"
+#include "vql_descriptors.h"
 
 enum { NS_PER_US = 1000 };
-
-uint32_t worker_of_user(uint64_t user_id, uint32_t worker_count)
-{
-    return (uint32_t)((id_hash(user_id) >> 32) * worker_count >> 32);
-}
-
-static void wake_later(worker *w, uint32_t other)
-{
-    w->to_wake[other] = true;
-}
-
-static bool route(void *owner, job *j)
-{
-    worker *w = owner;
-    const uint32_t home = worker_of_user(j->user_id, w->worker_count);
-    if (home == w->index) {
-        shard_submit(w->shard, j);
-        return true;
-    }
-    if (!mailbox_put(w->workers[home].requests, j))
-        return false;
-    wake_later(w, home);
-    return true;
-}
-
-/* Sends an answered job back to where it came from. */
-static void return_job(worker *w, job *j)
-{
-    const uint32_t origin = j->origin;
-    if (origin == w->index) {
-        service_complete(&w->service, j);
-        return;
-    }
-    /* Cannot be full: it has room for every job that its worker may have under way. */
-    (void)mailbox_put(w->workers[origin].answers, j);
-    wake_later(w, origin);
-}
-
-static void read_mailboxes(worker *w)
-{
-    for (job *j = mailbox_take(w->requests); j; j = mailbox_take(w->requests))
-        shard_submit(w->shard, j);
-    for (job *j = mailbox_take(w->answers); j; j = mailbox_take(w->answers))
-        service_complete(&w->service, j);
-}
 
 static void on_busy(uv_idle_t *idle)
 {
     (void)idle; /* its being active is what keeps the loop from blocking */
 }
 
-/* Works on the shard's jobs for as long as a turn may take. */
-static void run_shard(worker *w)
+static void wake(void *context, uint32_t index)
 {
-    uint64_t now = uv_hrtime();
-    const uint64_t end = now + (uint64_t)LIMIT_TURN_US * NS_PER_US;
-    while (!shard_idle(w->shard) && now < end) {
-        job *j = shard_step(w->shard, now);
-        if (j)
-            return_job(w, j);
-        now = uv_hrtime();
-    }
-}
-
-static void wake_others(worker *w)
-{
-    for (uint32_t i = 0; i < w->worker_count; i++) {
-        if (!w->to_wake[i])
-            continue;
-        w->to_wake[i] = false;
-        (void)uv_async_send(&w->workers[i].wakeup);
-    }
+    worker *w = context;
+    (void)uv_async_send(&w->workers[index].wakeup);
 }
 
 static void close_if_open(uv_handle_t *handle)
@@ -94,7 +31,10 @@ static void obey(worker *w, worker_command command)
     if (command <= w->obeyed)
         return;
     w->obeyed = command;
-    close_if_open((uv_handle_t *)&w->listener);
+    for (uint32_t i = 0; i < w->listener_count; i++)
+        close_if_open(&w->listeners[i].handle);
+    health_drain(&w->health);
+    reflection_drain(&w->reflection);
     service_drain(&w->service);
     if (command == WORKER_DRAIN) {
         connections_drain(&w->connections);
@@ -119,8 +59,9 @@ static void on_wakeup(uv_async_t *wakeup)
 static void finish_turn(worker *w)
 {
     connections_flush(&w->connections);
-    wake_others(w);
-    if (shard_idle(w->shard))
+    post_wake(w->post, wake, w);
+    w->connections.busy = !shard_idle(w->post->shard);
+    if (!w->connections.busy)
         (void)uv_idle_stop(&w->busy);
     else
         (void)uv_idle_start(&w->busy, on_busy);
@@ -132,8 +73,9 @@ static void on_turn_end(uv_check_t *check)
 {
     worker *w = check->data;
     w->service.wall_ms = w->connections.wall_ms();
-    read_mailboxes(w);
-    run_shard(w);
+    w->service.now_ns = uv_hrtime();
+    post_receive(w->post);
+    post_work(w->post, uv_hrtime, (uint64_t)LIMIT_TURN_US * NS_PER_US);
     finish_turn(w);
     obey(w, (worker_command)atomic_load_explicit(&w->command, memory_order_acquire));
 }
@@ -159,48 +101,74 @@ static int init_handles(worker *w)
     (void)uv_prepare_init(&w->loop, &w->turn_start);
     (void)uv_check_init(&w->loop, &w->turn_end);
     (void)uv_idle_init(&w->loop, &w->busy);
-    (void)uv_tcp_init(&w->loop, &w->listener);
     w->turn_start.data = w;
     w->turn_end.data = w;
-    w->listener.data = w;
     (void)uv_prepare_start(&w->turn_start, on_turn_start);
     return uv_check_start(&w->turn_end, on_turn_end);
 }
 
 static int listen_on(worker *w, int fd)
 {
-    const int result = uv_tcp_open(&w->listener, fd);
+    worker_listener *l = &w->listeners[w->listener_count++];
+    int result;
+    if (uv_guess_handle(fd) == UV_TCP) {
+        (void)uv_tcp_init(&w->loop, &l->tcp);
+        result = uv_tcp_open(&l->tcp, fd);
+    } else {
+        (void)uv_pipe_init(&w->loop, &l->pipe, 0);
+        result = uv_pipe_open(&l->pipe, fd);
+    }
+    l->handle.data = w;
     if (result != 0) {
         (void)close(fd);
         return result;
     }
-    return uv_listen((uv_stream_t *)&w->listener, LIMIT_BACKLOG, on_connection);
+    return uv_listen(&l->stream, LIMIT_BACKLOG, on_connection);
 }
 
-int worker_init(worker *w, shard *s, int fd)
+static int listen_on_all(worker *w, const int *fds, uint32_t count)
+{
+    int result = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (result == 0)
+            result = listen_on(w, fds[i]);
+        else
+            (void)close(fds[i]);
+    return result;
+}
+
+static void add_services(worker *w)
+{
+    w->reflection.descriptors.bytes = (wire_span){vql_descriptors, sizeof vql_descriptors};
+    service_add(&w->service, &w->router);
+    health_add(&w->health, &w->router);
+    reflection_add(&w->reflection, &w->router);
+}
+
+int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count)
 {
     int result = uv_loop_init(&w->loop);
     if (result != 0) {
-        (void)close(fd);
+        for (uint32_t i = 0; i < fd_count; i++)
+            (void)close(fds[i]);
         return result;
     }
     w->connections.loop = &w->loop;
-    w->connections.service = &w->service;
-    w->service.route = route;
-    w->service.owner = w;
-    w->service.origin = w->index;
-    w->requests = mailbox_new(LIMIT_MAILBOX);
-    w->answers = mailbox_new(LIMIT_JOBS);
-    w->to_wake = calloc(w->worker_count, sizeof *w->to_wake);
+    add_services(w);
+    w->connections.router = &w->router;
+    w->connections.wall = &w->service.wall_ms;
+    w->connections.now = &w->service.now_ns;
+    w->post->service = &w->service;
+    const bool posted = post_init(w->post);
     (void)init_handles(w);
-    result = listen_on(w, fd);
-    if (!w->requests || !w->answers || !w->to_wake || !connections_init(&w->connections))
+    result = listen_on_all(w, fds, fd_count);
+    if (!connections_init(&w->connections) || !posted)
         result = UV_ENOMEM;
     if (result != 0) {
         worker_clear(w);
         return result;
     }
-    w->shard = s;
+    w->post->shard = s;
     return 0;
 }
 
@@ -226,23 +194,15 @@ void worker_join(worker *w)
     (void)uv_thread_join(&w->thread);
 }
 
-void worker_reclaim_jobs(worker *w)
-{
-    read_mailboxes(w);
-    for (job *j = shard_take(w->shard); j; j = shard_take(w->shard))
-        service_complete(&w->workers[j->origin].service, j);
-}
-
 void worker_clear(worker *w)
 {
     /* A thread that has ended has closed its handles; one that never ran does so here. */
     obey(w, WORKER_STOP);
     (void)uv_run(&w->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&w->loop);
-    shard_free(w->shard);
+    post_clear(w->post);
     service_clear(&w->service);
+    health_clear(&w->health);
+    reflection_clear(&w->reflection);
     connections_clear(&w->connections);
-    mailbox_free(w->requests);
-    mailbox_free(w->answers);
-    free(w->to_wake);
 }

@@ -1,12 +1,11 @@
 /*
- * A worker: one thread with an event loop, a listening socket, its connections, and one shard of
+ * A worker: one thread with an event loop, listening sockets, its connections, and one shard of
  * the users.
  *
  *   a turn of the loop:  sockets, mailboxes ─> the shard, for a millisecond ─> others woken, writes
  *
- * Workers hand jobs to each other through two mailboxes each: requests for its shard, and answers
- * to requests of its connections. A worker that put something into another's mailbox wakes it once
- * at the end of its own turn.
+ * Workers hand jobs to each other by their posts. A worker whose post put something into another's
+ * mailboxes wakes it once at the end of its own turn.
  */
 #ifndef VQL_SERVER_WORKER_H
 #define VQL_SERVER_WORKER_H
@@ -16,7 +15,10 @@
 #include <uv.h>
 
 #include "connection.h"
-#include "mailbox.h"
+#include "health.h"
+#include "limit.h"
+#include "post.h"
+#include "reflection.h"
 #include "service.h"
 #include "shard.h"
 
@@ -29,21 +31,29 @@ typedef enum worker_command {
 
 typedef struct worker worker;
 
+/* A socket that is listened on. */
+typedef union worker_listener {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+} worker_listener;
+
 struct worker {
     uint32_t index;
-    worker *workers; /* [worker_count]: all of them; workers[index] is this one */
-    uint32_t worker_count;
+    worker *workers; /* all of them, as many as there are posts; workers[index] is this one */
 
-    shard *shard;
+    post *post;
+    router router;
     service service;
+    health health;
+    reflection reflection;
     connections connections;
-    mailbox *requests;
-    mailbox *answers;
-    bool *to_wake; /* [worker_count]: whose mailboxes got something in this turn */
 
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_tcp_t listener;
+    worker_listener listeners[LIMIT_LISTENERS];
+    uint32_t listener_count;
     uv_async_t wakeup;
     uv_prepare_t turn_start;
     uv_check_t turn_end;
@@ -54,16 +64,14 @@ struct worker {
     atomic_uint open_connections; /* read by the control thread */
 };
 
-/* The worker of a user's shard. */
-uint32_t worker_of_user(uint64_t user_id, uint32_t worker_count);
-
 /*
- * Makes a worker around a shard, which becomes the worker's, and starts to listen on fd, a bound
- * socket. index, workers, worker_count and the constants of service (but route, owner and origin)
- * and connections (but loop and service) are set. Returns 0, or a libuv error with the shard still
- * the caller's; fd is the worker's either way.
+ * Makes a worker around a shard, which becomes the worker's, and starts to listen on the first
+ * fd_count of fds, bound sockets, at most LIMIT_LISTENERS. index, workers, the constants of service
+ * (but those that post_init sets) and of connections (but loop, router, wall and now), and of the
+ * post all that post_init asks for but service are set. Returns 0, or a libuv error with the shard
+ * still the caller's; the sockets are the worker's either way.
  */
-int worker_init(worker *w, shard *s, int fd);
+int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count);
 
 /* Starts the thread. Returns 0 or a libuv error. */
 int worker_start(worker *w);
@@ -73,12 +81,6 @@ void worker_command_send(worker *w, worker_command command);
 
 /* Waits for the thread to end after WORKER_STOP. */
 void worker_join(worker *w);
-
-/*
- * Gives jobs that were under way back to where they came from. All threads have ended; called for
- * each worker before the first worker_clear.
- */
-void worker_reclaim_jobs(worker *w);
 
 /*
  * Frees what worker_init made; the thread has ended or was never started, and so have all others.

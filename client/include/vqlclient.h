@@ -64,26 +64,55 @@ typedef struct vqlc_result {
     bool from_server;
 } vqlc_result;
 
+/* TLS */
+
+/* How a server is trusted, and what it is shown: for any number of channels. */
+typedef struct vqlc_tls vqlc_tls;
+
+/* Texts are needed during vqlc_tls_new only; each may be NULL. */
+typedef struct vqlc_tls_options {
+    const char *ca_file; /* PEM: who may sign the server's certificate; NULL: the system's */
+    const char *certificate_file; /* PEM: the client's own, for a server that asks for one */
+    const char *key_file;         /* PEM, not encrypted: with the certificate only */
+    const char *server_name;      /* what the certificate must say; NULL: the channel's host */
+} vqlc_tls_options;
+
+/*
+ * Reads the files. The server must speak TLS 1.2 with authenticated encryption, or TLS 1.3, and
+ * HTTP/2 by ALPN, and its certificate is checked, name and all. NULL: error, of error_bytes, names
+ * the file and what is wrong with it.
+ */
+vqlc_tls *vqlc_tls_new(const vqlc_tls_options *options, char *error, size_t error_bytes);
+
+/* After the channels that use it are closed. NULL is ignored. */
+void vqlc_tls_free(vqlc_tls *tls);
+
 /* Channels */
 
 typedef struct vqlc_channel vqlc_channel;
+
+/* A bearer token has at most so many characters. */
+#define VQLC_MAX_TOKEN_BYTES 256
 
 typedef struct vqlc_channel_options {
     uint32_t max_message_bytes;  /* an answer; a larger one is RESOURCE_EXHAUSTED */
     uint32_t max_unsent_bytes;   /* requests waiting in one stream before it is full */
     uint32_t max_waiting_calls;  /* calls not yet sent; one more is UNAVAILABLE */
-    uint32_t connect_timeout_ms; /* for name resolution and connection together */
+    uint32_t connect_timeout_ms; /* for name resolution and connection, and for TLS again */
     uint32_t min_backoff_ms;     /* between attempts to connect: grows by 1.6 from the one */
     uint32_t max_backoff_ms;     /* to the other, each up to a fifth longer or shorter */
+    const vqlc_tls *tls;         /* must outlive the channel; NULL: nothing is encrypted */
+    const char *token;           /* sent as a bearer token with every call; copied; NULL: none */
 } vqlc_channel_options;
 
-/* 4 MiB and 64 KiB, 1 MiB, 16384 calls, 20 s, 1 s, 120 s. */
+/* 4 MiB and 64 KiB, 1 MiB, 16384 calls, 20 s, 1 s, 120 s; no TLS, no token. */
 void vqlc_channel_defaults(vqlc_channel_options *options);
 
 /*
  * Makes a channel to `server` ("HOST:PORT", "[IPV6]:PORT") and begins to connect. options may be
- * NULL: the defaults. Returns 0, UV_EINVAL when server is not of that form, UV_ENOMEM, or another
- * error of libuv; *channel is set only with 0. The loop does not end while the channel is open.
+ * NULL: the defaults. Returns 0, UV_EINVAL when server is not of that form or the token not 1 to
+ * VQLC_MAX_TOKEN_BYTES visible ASCII characters, UV_ENOMEM, or another error of libuv;
+ * *channel is set only with 0. The loop does not end while the channel is open.
  */
 int vqlc_channel_open(uv_loop_t *loop, const char *server, const vqlc_channel_options *options,
                       vqlc_channel **channel);

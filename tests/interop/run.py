@@ -7,6 +7,7 @@ The clients know the server by the .proto files and the environment alone:
     INTEROP_GOLDEN   golden requests of its model (tests/golden)
     INTEROP_TOLERANCE  how far a score may be from theirs
     INTEROP_VQLD     the program, and INTEROP_MODEL, INTEROP_THREADS: to start another like it
+    INTEROP_VQLCTL   the command line's program
     INTEROP_PROTO    the folder of the .proto files
 """
 
@@ -36,6 +37,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("client", choices=("python", "node", "cpp"))
     parser.add_argument("--vqld", required=True, help="the server's program")
+    parser.add_argument("--vqlctl", help="the command line's program")
     parser.add_argument("--node", default="node", help="Node.js' program")
     parser.add_argument("--stubs", help="the folder of the generated Python modules")
     parser.add_argument("--program", help="the C++ client")
@@ -79,6 +81,7 @@ def run_case(arguments, model, threads):
             "INTEROP_GOLDEN": str(golden),
             "INTEROP_TOLERANCE": str(TOLERANCES[scoring]),
             "INTEROP_VQLD": str(arguments.vqld),
+            "INTEROP_VQLCTL": str(arguments.vqlctl or ""),
             "INTEROP_MODEL": str(MODELS[model]),
             "INTEROP_THREADS": str(threads),
             "INTEROP_PROTO": str(ROOT / "proto"),

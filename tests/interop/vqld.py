@@ -20,25 +20,26 @@ STOP_S = 60
 class Vqld:
     """Starts vqld and waits until it serves; a context manager that leaves no process behind."""
 
-    def __init__(self, program, model, threads, *options):
+    def __init__(self, program, model, threads, *options, listen=("127.0.0.1:0",)):
         self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
         folder = pathlib.Path(self._folder.name)
-        self._log = folder / "log"
+        self.log_file = folder / "log"
         port_file = folder / "address"
         command = [
-            program, "--model", model, "--listen", "127.0.0.1:0", "--port-file", port_file,
+            program, "--model", model, "--listen", ",".join(listen), "--port-file", port_file,
             "--threads", threads, "--store", "memory", "--log-level", "info",
             "--max-candidates", MAX_CANDIDATES, "--max-events", MAX_EVENTS,
             "--max-message-bytes", MAX_MESSAGE_BYTES, "--max-future-ms", MAX_FUTURE_MS,
             "--drain-ms", DRAIN_MS, *options,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("VQL_")}
-        with open(self._log, "wb") as log:
+        with open(self.log_file, "wb") as log:
             self._process = subprocess.Popen(
                 [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT)
         try:
-            self.address = self._wait_for_address(port_file)
+            self.addresses = self._wait_for_address(port_file).split()
+            self.address = self.addresses[0]
         except BaseException:
             self.__exit__()
             raise
@@ -53,16 +54,37 @@ class Vqld:
             time.sleep(0.01)
         raise RuntimeError(f"vqld does not serve (exit code {self._process.poll()}):\n{self.log()}")
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def terminate(self):
         """Asks the server to stop, without waiting for it."""
         self._process.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        """Ends the server without its doing."""
+        self._process.kill()
+        self._process.wait()
+
+    def hang_up(self):
+        """Asks the server to read its certificates and tokens again."""
+        self._process.send_signal(signal.SIGHUP)
+
+    def wait_for_log(self, text, count=1):
+        """Waits until the log has the text so many times."""
+        deadline = time.monotonic() + START_S
+        while self.log().count(text) < count:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{text} is not in the log:\n{self.log()}")
+            time.sleep(0.02)
 
     def wait(self):
         """Waits until the server has stopped; its exit code."""
         return self._process.wait(STOP_S)
 
     def log(self):
-        return self._log.read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
 
     def __enter__(self):
         return self

@@ -48,6 +48,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         {"te", c->te, sizeof c->te},
         {"grpc-timeout", c->timeout, sizeof c->timeout},
         {"x-vql-user", c->user, sizeof c->user},
+        {":scheme", c->scheme, sizeof c->scheme},
+        {"authorization", c->authorization, sizeof c->authorization},
     };
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         if (strlen(kept[i].name) == name_length && memcmp(kept[i].name, name, name_length) == 0) {

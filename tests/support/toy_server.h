@@ -23,7 +23,9 @@ typedef struct toy_call {
     char te[16];
     char timeout[16]; /* grpc-timeout; "": none */
     char user[24];    /* x-vql-user; "": none */
-    uint8_t *body;    /* owned by the server: all of the call's data so far */
+    char scheme[8];
+    char authorization[64]; /* "": none */
+    uint8_t *body;          /* owned by the server: all of the call's data so far */
     size_t body_bytes;
     bool half_closed;
     bool closed;

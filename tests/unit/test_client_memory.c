@@ -112,6 +112,9 @@ static void live(world *w, record records[CALLS])
     carry(w);
     w->now_ns += 2 * SECOND;
     carry(w);
+    /* Every call has ended: either the server knows, or the connection is given up. */
+    for (size_t i = 0; i < toy_server_calls(w->server); i++)
+        ck_assert(toy_server_call(w->server, i)->closed || engine_done(w->engine));
     armed = true;
     engine_lost(w->engine, "end of test");
     engine_free(w->engine);

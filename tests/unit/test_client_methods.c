@@ -119,17 +119,46 @@ START_TEST(each_call_goes_to_its_method)
     toy_host_start(&r.host, &r.loop, 0, serve, NULL);
     char server[32];
     (void)snprintf(server, sizeof server, "127.0.0.1:%d", r.host.port);
-    ck_assert_int_eq(vqlc_channel_open(&r.loop, server, NULL, &r.channel), 0);
+    vqlc_channel_options options;
+    vqlc_channel_defaults(&options);
+    char token[] = "t0ken";
+    options.token = token;
+    ck_assert_int_eq(vqlc_channel_open(&r.loop, server, &options, &r.channel), 0);
+    memset(token, 'x', sizeof token - 1); /* it was copied */
     call_all(&r);
     while (r.done < METHODS)
         ck_assert_int_ne(uv_run(&r.loop, UV_RUN_ONCE), 0);
     toy_call *health = toy_server_call(r.host.peers[0].server, METHODS - 1);
     ck_assert_mem_eq(health->body, "\0\0\0\0\x10\x0a\x0evql.v1.Scoring", 21);
+    for (size_t i = 0; i < METHODS; i++) {
+        const toy_call *c = toy_server_call(r.host.peers[0].server, i);
+        ck_assert_str_eq(c->authorization, "Bearer t0ken");
+        ck_assert_str_eq(c->scheme, "http");
+    }
     vqlc_channel_close(r.channel, NULL, NULL);
     toy_host_stop(&r.host);
     ck_assert_int_eq(uv_run(&r.loop, UV_RUN_DEFAULT), 0);
     ck_assert_int_eq(uv_loop_close(&r.loop), 0);
     toy_host_free(&r.host);
+}
+END_TEST
+
+START_TEST(what_is_no_token)
+{
+    static char longest[VQLC_MAX_TOKEN_BYTES + 2];
+    memset(longest, 't', VQLC_MAX_TOKEN_BYTES + 1);
+    const char *const bad[] = {"",          " ",    "two words", "tail ",
+                               "new\nline", "\x7f", "\xc3\xa4",  longest};
+    uv_loop_t loop;
+    ck_assert_int_eq(uv_loop_init(&loop), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        vqlc_channel_options options;
+        vqlc_channel *channel;
+        vqlc_channel_defaults(&options);
+        options.token = bad[i];
+        ck_assert_int_eq(vqlc_channel_open(&loop, "127.0.0.1:1", &options, &channel), UV_EINVAL);
+    }
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
 }
 END_TEST
 
@@ -139,6 +168,7 @@ int main(void)
     TCase *tests = tcase_create("methods");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, each_call_goes_to_its_method);
+    tcase_add_test(tests, what_is_no_token);
     suite_add_tcase(suite, tests);
     return check_main(suite);
 }

@@ -113,6 +113,11 @@ START_TEST(defaults)
     ck_assert_uint_eq(loaded.max_future_ms, 86400000);
     ck_assert_uint_eq(loaded.table_bytes, 1 << 30);
     ck_assert_uint_eq(loaded.drain_ms, 10000);
+    ck_assert_uint_eq(loaded.compress_above, 0);
+    ck_assert_uint_eq(loaded.max_connection_age_ms, 0);
+    ck_assert_uint_eq(loaded.max_connection_age_grace_ms, 0);
+    ck_assert_uint_eq(loaded.keepalive_ms, 0);
+    ck_assert_uint_eq(loaded.keepalive_timeout_ms, 20000);
     config_free(&loaded);
     ck_assert_ptr_null(loaded.model);
 }
@@ -129,9 +134,11 @@ START_TEST(command_line)
     ck_assert_uint_eq(loaded.max_message_bytes, 1024);
     config_free(&loaded);
 
-    assert_loaded("", "--model m --check=false --listen [::1]:0 --table-bytes 0 --listen h:1");
+    assert_loaded("",
+                  "--model m --check=false --threads 3 --table-bytes 0 --threads 4 --listen h:1");
     ck_assert(!loaded.check);
     ck_assert_str_eq(loaded.listen, "h:1");
+    ck_assert_uint_eq(loaded.threads, 4);
     ck_assert_uint_eq(loaded.table_bytes, 0);
     config_free(&loaded);
 }
@@ -195,6 +202,21 @@ START_TEST(file_named_by_variable)
 }
 END_TEST
 
+START_TEST(several_addresses)
+{
+    assert_loaded("VQL_MODEL=m VQL_LISTEN=h:1,h:2", "--unix-mode 0620");
+    ck_assert_str_eq(loaded.listen, "h:1,h:2");
+    ck_assert_uint_eq(loaded.unix_mode, 0620);
+    config_free(&loaded);
+    assert_loaded("VQL_MODEL=m VQL_LISTEN=h:1", "--listen h:2 --listen unix:/s --listen=[::1]:3");
+    ck_assert_str_eq(loaded.listen, "h:2,unix:/s,[::1]:3");
+    config_free(&loaded);
+    assert_fails("VQL_MODEL=m", "--listen h:2 --listen unix:s",
+                 "--listen is \"h:2,unix:s\", but takes 1 to 8 of HOST:PORT (port 0 to 65535) and "
+                 "unix:/PATH, joined by commas");
+}
+END_TEST
+
 START_TEST(help_and_version_come_first)
 {
     ck_assert_int_eq(load("", "--threads 999 --help"), CONFIG_HELP);
@@ -239,9 +261,16 @@ static const struct {
     {"", "--durability sync", "--durability is \"sync\", but takes memory"},
     {"", "--log-level INFO", "--log-level is \"INFO\", but takes error, warn, info, debug"},
     {"VQL_LISTEN=7070", "",
-     "VQL_LISTEN is \"7070\", but takes HOST:PORT with a port of 0 to 65535"},
+     "VQL_LISTEN is \"7070\", but takes 1 to 8 of HOST:PORT (port 0 to 65535) and unix:/PATH, "
+     "joined "
+     "by commas"},
     {"VQL_CHECK=1", "", "VQL_CHECK is \"1\", but takes true or false"},
     {"", "--config no/such/file", "config: cannot open no/such/file: No such file or directory"},
+    {"", "--unix-mode 0778", "--unix-mode is \"0778\", but takes a mode from 00 to 0777"},
+    {"", "--unix-mode 01000", "--unix-mode is \"01000\", but takes a mode from 00 to 0777"},
+    {"", "--model m --tls-cert c", "tls-key: is needed with tls-cert"},
+    {"", "--model m --tls-key k", "tls-cert: is needed with tls-key"},
+    {"", "--model m --tls-client-ca c", "tls-cert: is needed with tls-client-ca"},
     {"", "--config .", "config: cannot read ."},
 };
 
@@ -317,6 +346,7 @@ int main(void)
     tcase_add_test(sources, file);
     tcase_add_test(sources, later_source_wins);
     tcase_add_test(sources, file_named_by_variable);
+    tcase_add_test(sources, several_addresses);
     tcase_add_test(sources, help_and_version_come_first);
     tcase_add_test(sources, help_lists_every_option);
     suite_add_tcase(suite, sources);

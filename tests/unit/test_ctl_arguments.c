@@ -146,6 +146,19 @@ START_TEST(help_and_version_are_answered)
 }
 END_TEST
 
+START_TEST(a_secret_leaves_the_command_line)
+{
+    char program[] = "vqlctl", name[] = "copy", flag[] = "--token", secret[] = "s3cret",
+         from[] = "a";
+    char *words[] = {program, name, flag, secret, from, NULL};
+    ctl_arguments a;
+    ck_assert_int_eq(ctl_parse(5, words, commands, 2, &a), CTL_PARSED);
+    ck_assert(ctl_hide(&a, "token"));
+    ck_assert_str_eq(secret, "******");
+    ck_assert_str_eq(ctl_text(&a, "token"), "s3cret");
+}
+END_TEST
+
 static Suite *arguments_suite(void)
 {
     Suite *suite = suite_create("ctl_arguments");
@@ -156,6 +169,7 @@ static Suite *arguments_suite(void)
     tcase_add_test(tests, formats_are_table_and_json);
     tcase_add_test(tests, wrong_command_lines_are_refused);
     tcase_add_test(tests, help_and_version_are_answered);
+    tcase_add_test(tests, a_secret_leaves_the_command_line);
     suite_add_tcase(suite, tests);
     return suite;
 }

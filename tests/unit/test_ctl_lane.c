@@ -127,7 +127,7 @@ static void run(rig *r, unsigned retries)
     toy_host_start(&r->host, &r->loop, 0, serve, r);
     char server[32];
     (void)snprintf(server, sizeof server, "127.0.0.1:%d", r->host.port);
-    ck_assert_int_eq(lane_open(&r->lane, &r->loop, server, retries, &handler, r), 0);
+    ck_assert_int_eq(lane_open(&r->lane, &r->loop, server, NULL, retries, &handler, r), 0);
     put_more(r);
     ck_assert_int_eq(uv_run(&r->loop, UV_RUN_DEFAULT), 0);
     ck_assert_int_eq(uv_loop_close(&r->loop), 0);

@@ -28,7 +28,7 @@ static uint8_t packed[65536];
 
 static void setup(void)
 {
-    j = job_take(&pool);
+    j = job_take(&pool, true);
 }
 
 static void teardown(void)
@@ -121,6 +121,29 @@ START_TEST(every_truncation_is_no_message_or_a_shorter_one)
         ck_assert_int_eq(j->error.status, other ? GRPC_OK : GRPC_INVALID_ARGUMENT);
         vql__v1__score_request__free_unpacked(other, NULL);
     }
+}
+END_TEST
+
+/* Fields that callbacks read, with wire types that they cannot have. */
+START_TEST(wire_types_are_those_of_the_fields)
+{
+    static const uint8_t item_fixed[] = {0x15, 1, 2, 3, 4};
+    static const uint8_t model_varint[] = {0x08, 5, 0x20, 'm'};
+    static const uint8_t events_fixed[] = {0x31, 8, 1, 8, 1, 8, 1, 8, 1};
+    static const uint8_t item_varint[] = {0x10, 'm'};
+    static const uint8_t service_varint[] = {0x08, 'm'};
+    char service[HEALTH_SERVICE_BYTES];
+    check_refused(decode_score(item_fixed, sizeof item_fixed, &limits, j), GRPC_INVALID_ARGUMENT,
+                  "ScoreRequest: field 2 has the wire type 5");
+    check_refused(decode_score(model_varint, sizeof model_varint, &limits, j),
+                  GRPC_INVALID_ARGUMENT, "ScoreRequest: field 4 has the wire type 0");
+    check_refused(decode_score(events_fixed, sizeof events_fixed, &limits, j),
+                  GRPC_INVALID_ARGUMENT, "ScoreRequest: field 6 has the wire type 1");
+    check_refused(decode_health(service_varint, sizeof service_varint, service, &j->error),
+                  GRPC_INVALID_ARGUMENT, "HealthCheckRequest: field 1 has the wire type 0");
+    j->error = (grpc_error){0};
+    ck_assert(decode_score(item_varint, sizeof item_varint, &limits, j));
+    ck_assert_uint_eq(j->item_count, 1);
 }
 END_TEST
 
@@ -305,6 +328,7 @@ int main(void)
     tcase_add_test(test, score_request_arrives_whole);
     tcase_add_test(test, candidates_packed_and_not);
     tcase_add_test(test, every_truncation_is_no_message_or_a_shorter_one);
+    tcase_add_test(test, wire_types_are_those_of_the_fields);
     tcase_add_test(test, too_many_elements_are_not_stored);
     tcase_add_test(test, a_long_model_name_is_cut_and_not_found);
     tcase_add_test(test, score_requests_that_make_no_sense);

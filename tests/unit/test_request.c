@@ -91,8 +91,50 @@ START_TEST(test_long_values)
     ck_assert_str_eq(r.path, text);
     add("grpc-timeout", text);
     ck_assert_int_eq(request_check(&r, 10000, &timeout_ns, &error), GRPC_INVALID_ARGUMENT);
-    ck_assert_str_eq(error.message, "grpc-timeout '1111111111111111111111111111111' is not 1 to 8 "
+    ck_assert_str_eq(error.message, "grpc-timeout: '1111111111111111111111111111111' is not 1 to 8 "
                                     "digits and one of H M S m u n");
+}
+END_TEST
+
+START_TEST(test_metadata)
+{
+    static const char *const wanted[] = {"x-a", "x-b", NULL};
+    static char value[REQUEST_METADATA_BYTES];
+    r.wanted = wanted;
+    request_begin(&r);
+    add("x-a", "1");
+    add("x-c", "2");
+    add("x-a", "3");
+    add("x-b", "");
+    ck_assert_str_eq(request_metadata(&r, "x-a"), "1");
+    ck_assert_str_eq(request_metadata(&r, "x-b"), "");
+    ck_assert_ptr_null(request_metadata(&r, "x-c"));
+    request_begin(&r);
+    ck_assert_ptr_null(request_metadata(&r, "x-a"));
+
+    /* What has no room is not there, and leaves the room to what has. */
+    memset(value, 'v', sizeof value - 1);
+    add("x-a", value);
+    ck_assert_ptr_null(request_metadata(&r, "x-a"));
+    value[sizeof value - 5] = '\0';
+    add("x-a", value);
+    add("x-b", "");
+    ck_assert_str_eq(request_metadata(&r, "x-a"), value);
+    ck_assert_ptr_null(request_metadata(&r, "x-b"));
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    bool gzip;
+} lists[] = {{"gzip", true}, {"identity , gzip", true}, {"gzip,", true}, {"GZIP", false}};
+
+START_TEST(test_accepted_encodings)
+{
+    add("grpc-accept-encoding", lists[_i].text);
+    ck_assert_int_eq(r.accepts_gzip, lists[_i].gzip);
+    add("grpc-accept-encoding", "identity");
+    ck_assert_int_eq(r.accepts_gzip, lists[_i].gzip);
 }
 END_TEST
 
@@ -107,6 +149,8 @@ int main(void)
     tcase_add_test(tests, test_missing_path);
     tcase_add_test(tests, test_size_counts_every_field);
     tcase_add_test(tests, test_long_values);
+    tcase_add_test(tests, test_metadata);
+    tcase_add_loop_test(tests, test_accepted_encodings, 0, sizeof lists / sizeof *lists);
     suite_add_tcase(suite, tests);
     return check_main(suite);
 }

@@ -3,10 +3,10 @@
  * the test answers them: so answers can come back in any order, late, or never.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check_main.h"
-#include "grpc/health/v1/health.pb-c.h"
 #include "h2_client.h"
 #include "limit.h"
 #include "registry_fixture.h"
@@ -16,6 +16,7 @@
 enum { MAX_ROUTED = 64 };
 
 static service s;
+static router services;
 static peer p;
 static session *server;
 static h2_client *client;
@@ -28,8 +29,10 @@ static unsigned wakes;
 static bool keep_job(void *owner, job *j)
 {
     (void)owner;
-    if (route_full)
+    if (route_full) {
+        service_overloaded(&s, j, 7);
         return false;
+    }
     ck_assert_uint_lt(routed_count, MAX_ROUTED);
     routed[routed_count++] = j;
     return true;
@@ -41,15 +44,9 @@ static void count_wake(peer *woken)
     wakes++;
 }
 
-static void setup(void)
+/* A client's connection whose calls are p's. */
+static void open_connection(peer *of)
 {
-    s = (service){
-        .models = &models,
-        .limits = {.max_candidates = 100, .max_events = 100, .max_future_ms = 1000},
-        .route = keep_job,
-        .wall_ms = 1000000,
-    };
-    p = (peer){.service = &s, .wake = count_wake};
     const session_options options = {
         .max_streams = 100,
         .max_header_bytes = 16384,
@@ -58,9 +55,23 @@ static void setup(void)
         .max_message_bytes = 4096,
         .max_unsent_bytes = 65536,
     };
-    server = session_new(&options, &service_handler, &p);
+    server = session_new(&options, &router_handler, of);
     client = h2_client_new(&(h2_client_options){.stream_window = 65535, .reads = true});
     ck_assert(server && client);
+}
+
+static void setup(void)
+{
+    s = (service){
+        .models = &models,
+        .limits = {.max_candidates = 100, .max_events = 100, .max_future_ms = 1000},
+        .route = keep_job,
+        .wall_ms = 1000000,
+    };
+    services = (router){0};
+    service_add(&s, &services);
+    p = (peer){.router = &services, .wake = count_wake};
+    open_connection(&p);
 }
 
 /* Moves bytes both ways until neither side has any. */
@@ -94,7 +105,6 @@ static void teardown(void)
         if (routed[i])
             service_complete(&s, routed[i]);
     ck_assert_uint_eq(s.jobs.taken, 0);
-    ck_assert(LIST_EMPTY(&s.watchers));
     ck_assert(LIST_EMPTY(&s.streams));
     service_clear(&s);
     h2_client_free(client);
@@ -263,32 +273,123 @@ START_TEST(a_full_mailbox_is_unavailable_with_pushback)
     send_append(stream, 1, 0, true);
     exchange_bytes();
     check_status(stream, GRPC_UNAVAILABLE);
-    char pushback[16];
+    char pushback_text[16];
     ck_assert(h2_field(h2_client_answer(client, stream)->trailers, "grpc-retry-pushback-ms",
-                       pushback, sizeof pushback));
-    ck_assert_str_eq(pushback, "100");
+                       pushback_text, sizeof pushback_text));
+    const int ms = (int)strtol(pushback_text, NULL, 10);
+    ck_assert_int_ge(ms, LIMIT_PUSHBACK_MS / 2);
+    ck_assert_int_le(ms, LIMIT_PUSHBACK_MS * 2);
 }
 END_TEST
 
-/* Without a job to be had, a stream ends behind the answers that it is owed. */
-START_TEST(too_many_requests_under_way)
+/* Without memory to be had, a stream ends behind the answers that it is owed. */
+START_TEST(too_much_memory_under_way)
 {
     const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
     send_append(stream, 1, 0, false);
     exchange_bytes();
-    const uint32_t taken = s.jobs.taken;
-    s.jobs.taken = LIMIT_JOBS;
+    s.ledger = (ledger){.used = 1, .limit = 1};
+    s.jobs.ledger = &s.ledger;
     send_append(stream, 2, 0, false);
-    const int32_t other = h2_client_call(client, "/vql.v1.History/Append", NULL);
-    send_append(other, 3, 0, true);
     exchange_bytes();
-    s.jobs.taken = taken;
-    check_status(other, GRPC_UNAVAILABLE);
     ck_assert(!h2_client_answer(client, stream)->ended);
     answer(0, 9);
     exchange_bytes();
     ck_assert_uint_eq(answered_sequence(stream, 0), 9);
     check_status(stream, GRPC_UNAVAILABLE);
+}
+END_TEST
+
+/* Unary appends, one for each of `users`; the streams. */
+static void call_appends(int32_t *streams, size_t count, uint64_t first_user)
+{
+    for (size_t i = 0; i < count; i++) {
+        streams[i] = h2_client_call(client, "/vql.v1.History/Append", NULL);
+        send_append(streams[i], first_user + i, 0, true);
+    }
+    exchange_bytes();
+}
+
+/* Leaves a connection room for `share` requests, all of which other connections could have. */
+static void leave_room(uint32_t share)
+{
+    s.jobs.taken = LIMIT_JOBS - (share + 1) * LIMIT_SHARE;
+}
+
+/* What the thread has room for is shared: the calls beyond it are held, and served later. */
+START_TEST(a_connection_waits_when_it_has_its_share)
+{
+    enum { CALLS = 20 };
+    int32_t streams[CALLS];
+    leave_room(5);
+    call_appends(streams, CALLS, 1);
+    ck_assert_uint_ge(routed_count, 4);
+    ck_assert_uint_le(routed_count, 6);
+    ck_assert_uint_eq(p.waiting_count, CALLS - routed_count);
+    s.now_ns = 77;
+    for (size_t i = 0; i < CALLS; i++) {
+        ck_assert_uint_gt(routed_count, i);
+        answer(i, i + 1);
+        exchange_bytes();
+        ck_assert_uint_eq(answered_sequence(streams[i], 0), i + 1);
+        check_status(streams[i], GRPC_OK);
+    }
+    ck_assert_uint_eq(p.waiting_count + p.jobs + s.waiting_count, 0);
+    s.jobs.taken = 0;
+}
+END_TEST
+
+/*
+ * One connection has filled the thread and waits with many calls more; another that waits with one
+ * is let in before them.
+ */
+START_TEST(connections_that_wait_take_turns)
+{
+    enum { CALLS = 20 };
+    int32_t streams[CALLS];
+    leave_room(3);
+    call_appends(streams, CALLS, 1);
+    const size_t greedy = routed_count;
+
+    session *first_server = server;
+    h2_client *first_client = client;
+    peer other = {.router = &services, .wake = count_wake};
+    open_connection(&other);
+    s.jobs.taken = LIMIT_JOBS - 2;
+    int32_t mine[2];
+    call_appends(mine, 2, 100);
+    ck_assert_uint_eq(routed_count, greedy + 1); /* what has nothing under way is let in */
+    ck_assert_uint_eq(other.waiting_count, 1);
+    const uint32_t taken = s.jobs.taken;
+    s.jobs.taken = LIMIT_JOBS / 2;
+    answer(greedy, 1);
+    ck_assert_uint_eq(other.waiting_count, 0);
+    s.jobs.taken += taken - LIMIT_JOBS / 2;
+    session_free(server);
+    h2_client_free(client);
+    server = first_server;
+    client = first_client;
+    s.jobs.taken = (uint32_t)(routed_count - 1);
+}
+END_TEST
+
+START_TEST(a_call_that_waits_may_be_cancelled)
+{
+    enum { CALLS = 8 };
+    int32_t streams[CALLS];
+    leave_room(2);
+    call_appends(streams, CALLS, 1);
+    const size_t started = routed_count;
+    ck_assert_uint_lt(started, CALLS);
+    for (size_t i = started; i < CALLS; i++)
+        h2_client_cancel(client, streams[i]);
+    exchange_bytes();
+    ck_assert_uint_eq(p.waiting_count, 0);
+    ck_assert_uint_eq(s.waiting_count, 0);
+    for (size_t i = 0; i < started; i++)
+        answer(i, 1);
+    ck_assert_uint_eq(routed_count, started);
+    s.jobs.taken = 0;
 }
 END_TEST
 
@@ -342,79 +443,25 @@ START_TEST(unknown_methods)
 }
 END_TEST
 
-static int32_t call_health(const char *method, const char *name)
+/* A unary call that comes between the two GOAWAYs is served. */
+START_TEST(draining_serves_unary_calls)
 {
-    Grpc__Health__V1__HealthCheckRequest request = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
-    char copy[64];
-    (void)snprintf(copy, sizeof copy, "%s", name);
-    request.service = copy;
-    uint8_t bytes[128];
-    const int32_t stream = h2_client_call(client, method, NULL);
-    h2_client_message(client, stream, bytes,
-                      grpc__health__v1__health_check_request__pack(&request, bytes), true);
-    exchange_bytes();
-    return stream;
-}
-
-static int health_answer(int32_t stream, size_t index)
-{
-    size_t bytes;
-    const uint8_t *message = h2_answer_message(h2_client_answer(client, stream), index, &bytes);
-    if (!message)
-        return -1;
-    Grpc__Health__V1__HealthCheckResponse *response =
-        grpc__health__v1__health_check_response__unpack(NULL, bytes, message);
-    ck_assert_ptr_nonnull(response);
-    const int status = (int)response->status;
-    grpc__health__v1__health_check_response__free_unpacked(response, NULL);
-    return status;
-}
-
-#define CHECK_METHOD "/grpc.health.v1.Health/Check"
-#define WATCH_METHOD "/grpc.health.v1.Health/Watch"
-#define STATUS(name) GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__##name
-
-START_TEST(health_of_every_service)
-{
-    static const char *const names[] = {"", "vql.v1.Scoring", "vql.v1.History", "vql.v1.Models"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const int32_t stream = call_health(CHECK_METHOD, names[i]);
-        ck_assert_int_eq(health_answer(stream, 0), STATUS(SERVING));
-        check_status(stream, GRPC_OK);
-    }
-    check_status(call_health(CHECK_METHOD, "vql.v1"), GRPC_NOT_FOUND);
-    check_status(call_health(CHECK_METHOD, "vql.v1.Scor"), GRPC_NOT_FOUND);
-}
-END_TEST
-
-START_TEST(draining_tells_watchers_and_refuses)
-{
-    const int32_t watch = call_health(WATCH_METHOD, "vql.v1.Scoring");
-    const int32_t stranger = call_health(WATCH_METHOD, "other");
     const int32_t open = h2_client_call(client, "/vql.v1.History/Append", NULL);
     send_append(open, 1, 0, true);
     exchange_bytes();
-    ck_assert_int_eq(health_answer(watch, 0), STATUS(SERVING));
-    ck_assert_int_eq(health_answer(stranger, 0), STATUS(SERVICE_UNKNOWN));
-    ck_assert(!h2_client_answer(client, watch)->ended);
-
     service_drain(&s);
-    exchange_bytes();
-    ck_assert_int_eq(health_answer(watch, 1), STATUS(NOT_SERVING));
-    check_status(watch, GRPC_UNAVAILABLE);
-    ck_assert_int_eq(health_answer(stranger, 1), -1);
-    check_status(stranger, GRPC_UNAVAILABLE);
-
     const int32_t late = h2_client_call(client, "/vql.v1.History/Append", NULL);
-    send_append(late, 1, 0, true);
+    send_append(late, 2, 0, true);
+    const int32_t stream = h2_client_call(client, "/vql.v1.History/AppendStream", NULL);
+    send_append(stream, 3, 0, true);
     exchange_bytes();
-    check_status(late, GRPC_UNAVAILABLE);
-    const int32_t check = call_health(CHECK_METHOD, "");
-    ck_assert_int_eq(health_answer(check, 0), STATUS(NOT_SERVING));
-
-    answer(0, 1); /* what was begun is finished */
+    check_status(stream, GRPC_UNAVAILABLE);
+    ck_assert_uint_eq(routed_count, 2);
+    answer(0, 1);
+    answer(1, 2);
     exchange_bytes();
     check_status(open, GRPC_OK);
+    check_status(late, GRPC_OK);
 }
 END_TEST
 
@@ -443,20 +490,6 @@ START_TEST(draining_ends_streams)
 }
 END_TEST
 
-START_TEST(a_watcher_that_leaves_is_forgotten)
-{
-    const int32_t first = call_health(WATCH_METHOD, "");
-    const int32_t second = call_health(WATCH_METHOD, "");
-    const int32_t third = call_health(WATCH_METHOD, "");
-    h2_client_cancel(client, second);
-    exchange_bytes();
-    service_drain(&s);
-    exchange_bytes();
-    check_status(first, GRPC_UNAVAILABLE);
-    check_status(third, GRPC_UNAVAILABLE);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("service");
@@ -470,15 +503,16 @@ int main(void)
     tcase_add_test(test, a_message_too_long_ends_the_stream);
     tcase_add_test(test, a_stray_reset_harms_nobody);
     tcase_add_test(test, a_full_mailbox_is_unavailable_with_pushback);
-    tcase_add_test(test, too_many_requests_under_way);
+    tcase_add_test(test, too_much_memory_under_way);
+    tcase_add_test(test, a_connection_waits_when_it_has_its_share);
+    tcase_add_test(test, connections_that_wait_take_turns);
+    tcase_add_test(test, a_call_that_waits_may_be_cancelled);
     tcase_add_test(test, a_cancelled_call_cancels_its_jobs);
     tcase_add_test(test, unary_methods_take_one_request);
     tcase_add_test(test, an_empty_stream_is_fine);
     tcase_add_test(test, unknown_methods);
-    tcase_add_test(test, health_of_every_service);
-    tcase_add_test(test, draining_tells_watchers_and_refuses);
+    tcase_add_test(test, draining_serves_unary_calls);
     tcase_add_test(test, draining_ends_streams);
-    tcase_add_test(test, a_watcher_that_leaves_is_forgotten);
     suite_add_tcase(suite, test);
     return check_main(suite);
 }

@@ -249,6 +249,34 @@ START_TEST(test_a_client_that_does_not_read)
 END_TEST
 
 /* Answers finished long ago leave with their status when the client reads them. */
+/*
+ * Requests wait behind an answer that waits. Wherever the writing of that answer stops, the end of
+ * the stream may be read before the requests are: they are answered all the same.
+ */
+START_TEST(test_the_end_comes_before_waiting_requests_are_looked_at)
+{
+    enum { WRITTEN = 300, REQUEST_BYTES = 200 };
+    session_options options = rig_options;
+    options.max_unsent_bytes = REQUEST_BYTES / 2;
+    for (size_t written = 1; written < WRITTEN; written++) {
+        uint8_t bytes[WRITTEN];
+        session_rig_stop(&rig);
+        session_rig_start(&rig, &options, NULL);
+        session_rig_run(&rig);
+        const int32_t id = h2_client_call(rig.client, "/test/Stream", NULL);
+        send_messages(id, 3, REQUEST_BYTES, false);
+        session_rig_run_client(&rig);
+        ck_assert_uint_eq(rig.messages, 1);
+        const size_t count = session_drain(rig.session, bytes, written);
+        ck_assert(h2_client_feed(rig.client, bytes, count));
+        h2_client_send(rig.client, id, "", 0, true);
+        session_rig_run(&rig);
+        ck_assert_int_eq(status_of(id), GRPC_OK);
+        ck_assert_uint_eq(rig.messages, 3);
+    }
+}
+END_TEST
+
 START_TEST(test_answers_outlive_their_call)
 {
     session_rig_stop(&rig);
@@ -291,6 +319,7 @@ int main(void)
     Suite *suite = suite_create("session_flow");
     TCase *tests = tcase_create("flow");
     tcase_add_checked_fixture(tests, start, stop);
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_message_of_the_greatest_size);
     tcase_add_test(tests, test_message_above_the_greatest_size);
     tcase_add_test(tests, test_prefix_of_a_huge_message);
@@ -303,6 +332,7 @@ int main(void)
     tcase_add_test(tests, test_a_held_call_that_the_client_cancels);
     tcase_add_test(tests, test_held_calls_do_not_stop_the_others);
     tcase_add_test(tests, test_a_client_that_does_not_read);
+    tcase_add_test(tests, test_the_end_comes_before_waiting_requests_are_looked_at);
     tcase_add_test(tests, test_answers_outlive_their_call);
     tcase_add_test(tests, test_input_of_a_finished_call_is_dropped);
     suite_add_tcase(suite, tests);

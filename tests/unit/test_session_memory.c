@@ -10,6 +10,7 @@
 
 #include "check_main.h"
 #include "failing_malloc.h"
+#include "gzip.h"
 #include "session_rig.h"
 
 int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
@@ -57,6 +58,14 @@ static void open_calls(session_rig *rig)
     h2_client_message(client, id, message, sizeof message, false);
     id = h2_client_call(client, "/test/Stream", NULL);
     h2_client_send(client, id, "\0\0\0\0\1a\7\0\0\0\0", 11, false);
+    uint8_t packed[100];
+    const size_t count = gzip_deflate(message, sizeof message, packed, sizeof packed);
+    const uint8_t prefix[5] = {1, 0, 0, 0, (uint8_t)count};
+    id = h2_client_call_with(client, "/test/Stream", "grpc-encoding", "gzip");
+    h2_client_send(client, id, prefix, sizeof prefix, false);
+    h2_client_send(client, id, packed, count, true);
+    id = h2_client_call_with(client, "/test/Unary", "grpc-accept-encoding", "gzip");
+    h2_client_message(client, id, message, sizeof message, true);
     (void)h2_client_call(client, "/test/Silent", "1S");
     (void)h2_client_call(client, "/test/Unary", "bad");
     (void)h2_client_call_with(client, "/test/Unary", "content-type", "text/plain");
@@ -86,11 +95,13 @@ static void live(session_rig *rig)
 
 START_TEST(test_every_allocation_failing)
 {
+    session_options options = rig_options;
+    options.compress_above = 1000;
     for (fail_at = 0;; fail_at++) {
         session_rig rig = {0};
         allocations = 0;
         armed = true;
-        rig.session = session_new(&rig_options, &rig_handler, &rig);
+        rig.session = session_new(&options, &rig_handler, &rig);
         armed = false;
         ck_assert_int_eq(rig.session == NULL, allocations > fail_at);
         if (!rig.session)

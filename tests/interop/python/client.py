@@ -57,9 +57,12 @@ class Requests:
 class Client:
     """A connection of its own: clients do not share one, so they reach different threads."""
 
-    def __init__(self, address=SERVER):
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        self.channel = grpc.insecure_channel(address, options=options)
+    def __init__(self, address=SERVER, options=(), credentials=None):
+        options = [("grpc.use_local_subchannel_pool", 1), *options]
+        if credentials:
+            self.channel = grpc.secure_channel(address, credentials, options=options)
+        else:
+            self.channel = grpc.insecure_channel(address, options=options)
         self.scoring = scoring_pb2_grpc.ScoringStub(self.channel)
         self.history = history_pb2_grpc.HistoryStub(self.channel)
         self.models = models_pb2_grpc.ModelsStub(self.channel)
@@ -68,8 +71,8 @@ class Client:
     def close(self):
         self.channel.close()
 
-    def score(self, user, items, **fields):
-        return self.scoring.Score(score_request(user, items, **fields), timeout=CALL_S)
+    def score(self, user, items, timeout=CALL_S, **fields):
+        return self.scoring.Score(score_request(user, items, **fields), timeout=timeout)
 
     def append(self, user, events):
         return self.history.Append(append_request(user, events), timeout=CALL_S)
@@ -102,8 +105,8 @@ class InteropTest(unittest.TestCase):
     def setUp(self):
         self.client = self.connect()
 
-    def connect(self, address=SERVER):
-        client = Client(address)
+    def connect(self, address=SERVER, credentials=None):
+        client = Client(address, credentials=credentials)
         self.addCleanup(client.close)
         return client
 

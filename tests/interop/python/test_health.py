@@ -1,7 +1,7 @@
 """grpc.health.v1: Check and Watch."""
 
 from grpc import StatusCode
-from health_pb2 import HealthCheckRequest, HealthCheckResponse
+from health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListRequest
 
 from client import CALL_S, InteropTest
 
@@ -24,6 +24,13 @@ class HealthTest(InteropTest):
         for service in ("vql.v1.Missing", "vql.v1", "vql.v1.Scorin", "x" * 100_000):
             with self.subTest(service[:20]), self.assert_refused(StatusCode.NOT_FOUND):
                 self.check(service)
+
+    def test_list(self):
+        statuses = self.client.health.List(HealthListRequest(), timeout=CALL_S).statuses
+        self.assertLessEqual(set(SERVICES), set(statuses))
+        for service, answer in statuses.items():
+            self.assertEqual(answer.status, HealthCheckResponse.SERVING, service)
+            self.assertEqual(self.check(service), answer.status)
 
     def test_watch(self):
         watches = [self.watch(service) for service in SERVICES]

@@ -1,0 +1,6 @@
+# cmake -DNAME=… -DINPUT=… -DOUTPUT=… -P EmbedBytes.cmake: a file's bytes as an array of a C header.
+
+file(READ "${INPUT}" bytes HEX)
+string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+file(WRITE "${OUTPUT}" "/* Generated from ${NAME}'s .proto files. */\n"
+    "static const unsigned char ${NAME}[] = {${bytes}};\n")

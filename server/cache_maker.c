@@ -1,0 +1,106 @@
+#include "cache_maker.h"
+
+#include <stdlib.h>
+
+#include "limit.h"
+
+bool cache_maker_init(cache_maker *m)
+{
+    m->read = calloc(LIMIT_REBUILD_CHUNK, sizeof *m->read);
+    return m->read != NULL;
+}
+
+static void drop_partial(cache_maker *m)
+{
+    vql_cache_free(m->partial);
+    m->partial = NULL;
+}
+
+void cache_maker_clear(cache_maker *m)
+{
+    drop_partial(m);
+    free(m->read);
+    free(m->cache_events);
+}
+
+vql_cache *cache_maker_new(const cache_maker *m, uint64_t user_id, const vql_allocator *allocator)
+{
+    vql_cache *cache;
+    const vql_cache_options options = {.format = m->format, .seed = user_id};
+    return vql_cache_new_with(m->models->catalog, &options, allocator, &cache) == VQL_OK ? cache
+                                                                                         : NULL;
+}
+
+bool cache_maker_append(cache_maker *m, vql_cache *cache, const event *events, size_t count)
+{
+    if (count > m->cache_event_capacity) {
+        vql_cache_event *bigger = realloc(m->cache_events, count * sizeof *bigger);
+        if (!bigger)
+            return false;
+        m->cache_events = bigger;
+        m->cache_event_capacity = count;
+    }
+    for (size_t i = 0; i < count; i++)
+        m->cache_events[i] = (vql_cache_event){
+            .time_ms = events[i].time_ms,
+            .row = vql_catalog_row(m->models->catalog, events[i].item_id),
+            .event_type = events[i].type,
+        };
+    return vql_cache_append(cache, m->cache_events, count) == VQL_OK;
+}
+
+/* Appends the user's events from next_sequence on, at most a chunk. False: no memory. */
+static bool append_next(cache_maker *m, vql_cache *cache, uint64_t user_id, uint64_t next_sequence,
+                        size_t *count)
+{
+    *count = store_read(m->store, user_id, next_sequence, m->read, LIMIT_REBUILD_CHUNK);
+    return cache_maker_append(m, cache, m->read, *count);
+}
+
+vql_cache *cache_maker_make(cache_maker *m, uint64_t user_id)
+{
+    size_t count;
+    vql_cache *cache = cache_maker_new(m, user_id, residents_allocator(m->residents));
+    if (!cache)
+        return NULL;
+    if (append_next(m, cache, user_id, 1, &count) && residents_put(m->residents, user_id, cache))
+        return cache;
+    vql_cache_free(cache);
+    return NULL;
+}
+
+/* Makes the partial cache the user's. False: no memory. */
+static bool begin(cache_maker *m, uint64_t user_id)
+{
+    if (m->partial && m->user_id == user_id)
+        return true;
+    drop_partial(m);
+    m->partial = cache_maker_new(m, user_id, residents_allocator(m->residents));
+    m->user_id = user_id;
+    m->next_sequence = 1;
+    return m->partial != NULL;
+}
+
+rebuild_result cache_maker_rebuild(cache_maker *m, uint64_t user_id)
+{
+    size_t count = 0;
+    if (!begin(m, user_id) || !append_next(m, m->partial, user_id, m->next_sequence, &count)) {
+        drop_partial(m);
+        return REBUILD_NO_MEMORY;
+    }
+    m->next_sequence += count;
+    if (count == LIMIT_REBUILD_CHUNK)
+        return REBUILD_GOES_ON;
+    if (!residents_put(m->residents, user_id, m->partial)) {
+        drop_partial(m);
+        return REBUILD_NO_MEMORY;
+    }
+    m->partial = NULL;
+    return REBUILD_DONE;
+}
+
+void cache_maker_forget(cache_maker *m, uint64_t user_id)
+{
+    if (m->user_id == user_id)
+        drop_partial(m);
+}

@@ -1,0 +1,71 @@
+/*
+ * A lane of a shard: jobs of one kind of length, worked on one after the other, the most urgent
+ * first. Lanes take turns, step by step, so that a job waits for a step of each other lane and not
+ * for a whole job.
+ */
+#ifndef VQL_SERVER_LANE_H
+#define VQL_SERVER_LANE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "job_queue.h"
+#include "pushback.h"
+#include "registry.h"
+#include "shedder.h"
+#include "vql/scorer.h"
+
+typedef enum lane_phase {
+    LANE_FRESH,      /* the job in hand was not looked at yet, or there is none */
+    LANE_REBUILDING, /* its user's cache is being made */
+    LANE_SCORING,    /* its candidates are: the scorer has the cache folded */
+} lane_phase;
+
+typedef struct lane {
+    job_queue queue;
+    size_t pressing; /* jobs in the queue that are not patient: what the shedder is about */
+    shedder shedder;
+    pushback pushback;
+    vql_scorer *scorer; /* for the job in hand */
+    job *current;       /* in hand; NULL: none */
+    lane_phase phase;
+    atomic_bool refusing; /* shedder_refuses, as it was when a job last came or went */
+} lane;
+
+/* Waits are as for shedder_init. False: no memory. */
+bool lane_init(lane *l, const registry *models, uint64_t target_ns, uint64_t interval_ns);
+
+/* Frees what the lane keeps; no job is in it. A lane of zeros is allowed. */
+void lane_clear(lane *l);
+
+/* True when it has no job. */
+static inline bool lane_idle(const lane *l)
+{
+    return !l->current && l->queue.count == 0;
+}
+
+/* How many jobs it has. */
+static inline size_t lane_jobs(const lane *l)
+{
+    return l->queue.count + (l->current != NULL);
+}
+
+void lane_push(lane *l, job *j, uint64_t now_ns);
+
+/* Takes the most urgent job in hand, if none is. NULL: there is none. */
+job *lane_current(lane *l, uint64_t now_ns);
+
+/* Gives the job in hand away. */
+job *lane_release(lane *l);
+
+/*
+ * True when the job is not to be worked on: it was cancelled, its deadline has passed, or it was
+ * not worked on yet and waited too long. Its error says so.
+ */
+bool lane_drops(lane *l, job *j, uint64_t now_ns);
+
+/* Takes out the waiting jobs that lane_drops: a list linked by next_queued. */
+job *lane_sweep(lane *l, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,102 @@
+#include "post.h"
+
+#include <stdlib.h>
+
+#include "id_map.h"
+#include "limit.h"
+
+uint32_t post_of_user(uint64_t user_id, uint32_t count)
+{
+    return (uint32_t)((id_hash(user_id) >> 32) * count >> 32);
+}
+
+static bool route(void *owner, job *j)
+{
+    post *p = owner;
+    const uint32_t home = post_of_user(j->user_id, p->count);
+    if (home == p->index)
+        return shard_submit(p->shard, j, p->service->now_ns);
+    if (!mailbox_put(p->all[home].requests, j)) {
+        service_overloaded(p->service, j, LIMIT_MAILBOX);
+        return false;
+    }
+    p->to_wake[home] = true;
+    return true;
+}
+
+static bool refuses(void *owner, uint64_t user_id, bool is_long)
+{
+    const post *p = owner;
+    return shard_refuses(p->all[post_of_user(user_id, p->count)].shard, is_long);
+}
+
+bool post_init(post *p)
+{
+    p->service->route = route;
+    p->service->refuses = refuses;
+    p->service->owner = p;
+    p->service->origin = p->index;
+    p->requests = mailbox_new(LIMIT_MAILBOX);
+    p->answers = mailbox_new(LIMIT_JOBS);
+    p->to_wake = calloc(p->count, sizeof *p->to_wake);
+    return p->requests && p->answers && p->to_wake;
+}
+
+/* Sends an answered job back to where it came from. */
+static void return_job(post *p, job *j)
+{
+    const uint32_t origin = j->origin;
+    if (origin == p->index) {
+        service_complete(p->service, j);
+        return;
+    }
+    /* Cannot be full: it has room for every job that its thread may have under way. */
+    (void)mailbox_put(p->all[origin].answers, j);
+    p->to_wake[origin] = true;
+}
+
+void post_receive(post *p)
+{
+    for (job *j = mailbox_take(p->requests); j; j = mailbox_take(p->requests))
+        if (!shard_submit(p->shard, j, p->service->now_ns))
+            return_job(p, j);
+    for (job *j = mailbox_take(p->answers); j; j = mailbox_take(p->answers))
+        service_complete(p->service, j);
+}
+
+void post_work(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns)
+{
+    uint64_t now = clock_ns();
+    const uint64_t end = now + turn_ns;
+    while (!shard_idle(p->shard) && now < end) {
+        job *j = shard_step(p->shard, now);
+        if (j)
+            return_job(p, j);
+        now = clock_ns();
+    }
+}
+
+void post_wake(post *p, void (*wake)(void *context, uint32_t index), void *context)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (!p->to_wake[i])
+            continue;
+        p->to_wake[i] = false;
+        wake(context, i);
+    }
+}
+
+void post_reclaim(post *p)
+{
+    post_receive(p);
+    for (job *j = shard_take(p->shard); j; j = shard_take(p->shard))
+        service_complete(p->all[j->origin].service, j);
+}
+
+void post_clear(post *p)
+{
+    shard_free(p->shard);
+    mailbox_free(p->requests);
+    mailbox_free(p->answers);
+    free(p->to_wake);
+}

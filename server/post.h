@@ -1,0 +1,65 @@
+/*
+ * The post of one thread: how jobs get from the thread that received them to the shards of their
+ * users, on any thread, and back. No I/O, no clock, no threads of its own.
+ *
+ *   service ── route ──> the shard of the same thread ─────────────────────────> service_complete
+ *                   └──> requests of another's post ──> its shard ──> answers ──> service_complete
+ *
+ * What a post puts into another's mailboxes is found there by the other's post_receive. Whose turn
+ * that is, post_wake says, once for all that was put there since it was last called.
+ */
+#ifndef VQL_SERVER_POST_H
+#define VQL_SERVER_POST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mailbox.h"
+#include "service.h"
+#include "shard.h"
+
+typedef struct post post;
+
+struct post {
+    uint32_t index;
+    post *all; /* [count]: all threads' posts; all[index] is this one */
+    uint32_t count;
+
+    shard *shard;     /* NULL until it has one, and then its own */
+    service *service; /* of the same thread */
+    mailbox *requests;
+    mailbox *answers;
+    bool *to_wake; /* [count]: whose mailboxes got something */
+};
+
+/* The post whose shard has a user. */
+uint32_t post_of_user(uint64_t user_id, uint32_t count);
+
+/*
+ * Makes the mailboxes and becomes the service's route, refuses, owner and origin. index, all, count
+ * and service are set. False: no memory; post_clear is to be called all the same.
+ */
+bool post_init(post *p);
+
+/* Takes what others have put into the mailboxes: requests to the shard, answers to the service. */
+void post_receive(post *p);
+
+/*
+ * Has the shard work, for about turn_ns of the clock or until it has nothing to do, and sends the
+ * answers on.
+ */
+void post_work(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns);
+
+/* Calls wake for each post that got something since the last time. */
+void post_wake(post *p, void (*wake)(void *context, uint32_t index), void *context);
+
+/*
+ * Gives jobs that were under way back to the services that they came from, unanswered. No thread
+ * works any more; called for each post before the first is cleared.
+ */
+void post_reclaim(post *p);
+
+/* Frees the shard and the mailboxes, which are empty. */
+void post_clear(post *p);
+
+#endif

@@ -1,0 +1,141 @@
+#include "faults.h"
+
+#include <nghttp2/nghttp2.h>
+#include <stdlib.h>
+
+#include "world.h"
+
+#ifdef VQL_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#else
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+#endif
+
+static bool is_armed;
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *block, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *block, size_t bytes);
+
+bool faults_arm(bool armed)
+{
+    const bool was = is_armed;
+    is_armed = armed && !sim.calm && sim.plan.allocation_gap > 0;
+    return was;
+}
+
+static bool fails(void)
+{
+    if (!is_armed)
+        return false;
+    if (sim.until_failure > 0) {
+        sim.until_failure--;
+        return false;
+    }
+    sim.until_failure = below(2 * sim.plan.allocation_gap);
+    sim.failed_allocations++;
+    note("no memory", sim.failed_allocations, 0, 0);
+    return true;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+    return fails() ? NULL : __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+    return fails() ? NULL : __real_calloc(count, bytes);
+}
+
+void *__wrap_realloc(void *block, size_t bytes)
+{
+    return fails() ? NULL : __real_realloc(block, bytes);
+}
+
+static void *h2_malloc(size_t bytes, void *context)
+{
+    (void)context;
+    return __wrap_malloc(bytes);
+}
+
+static void *h2_calloc(size_t count, size_t bytes, void *context)
+{
+    (void)context;
+    return __wrap_calloc(count, bytes);
+}
+
+static void *h2_realloc(void *block, size_t bytes, void *context)
+{
+    (void)context;
+    return __wrap_realloc(block, bytes);
+}
+
+static void h2_free(void *block, void *context)
+{
+    (void)context;
+    free(block);
+}
+
+static nghttp2_mem h2_memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
+
+int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
+                                       const nghttp2_session_callbacks *callbacks, void *context,
+                                       const nghttp2_option *option);
+int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
+                                      const nghttp2_session_callbacks *callbacks, void *context);
+
+int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
+                                       const nghttp2_session_callbacks *callbacks, void *context,
+                                       const nghttp2_option *option)
+{
+    return nghttp2_session_server_new3(h2, callbacks, context, option, &h2_memory);
+}
+
+int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
+                                      const nghttp2_session_callbacks *callbacks, void *context)
+{
+    return nghttp2_session_client_new3(h2, callbacks, context, NULL, &h2_memory);
+}
+
+#ifdef VQL_JEMALLOC
+
+void *__real_mallocx(size_t bytes, int flags);
+void *__real_rallocx(void *block, size_t bytes, int flags);
+void *__wrap_mallocx(size_t bytes, int flags);
+void *__wrap_rallocx(void *block, size_t bytes, int flags);
+
+void *__wrap_mallocx(size_t bytes, int flags)
+{
+    return fails() ? NULL : __real_mallocx(bytes, flags);
+}
+
+void *__wrap_rallocx(void *block, size_t bytes, int flags)
+{
+    return fails() ? NULL : __real_rallocx(block, bytes, flags);
+}
+
+static uint64_t counter(const char *name)
+{
+    uint64_t value = 0;
+    size_t bytes = sizeof value;
+    (void)mallctl(name, &value, &bytes, NULL, 0);
+    return value;
+}
+
+size_t faults_allocated(void)
+{
+    return (size_t)(counter("thread.allocated") - counter("thread.deallocated"));
+}
+
+#else
+
+size_t faults_allocated(void)
+{
+    return __sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes() : 0;
+}
+
+#endif
