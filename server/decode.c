@@ -7,6 +7,7 @@
 #include "grpc/health/v1/health.pb.h"
 #include "limit.h"
 #include "utf8.h"
+#include "varint.h"
 #include "vql/v1/history.pb.h"
 #include "vql/v1/scoring.pb.h"
 
@@ -36,20 +37,41 @@ static bool out_of_memory(job *j)
     return false;
 }
 
-/* Reads one run of packed item ids, or a single unpacked one. */
+/* Adds the whole varints at the front of some bytes to the job's items. False: no memory. */
+static bool add_items(const target *t, const uint8_t *bytes, size_t count, varint_run *run)
+{
+    job *j = t->job;
+    const size_t room = t->limit - j->item_count < count ? t->limit - j->item_count : count;
+    if (!job_reserve_items(j, j->item_count + room))
+        return out_of_memory(j);
+    *run = varint_decode(bytes, count, j->item_ids + j->item_count, room);
+    j->item_count += run->numbers;
+    return true;
+}
+
+/* Reads one run of packed item ids, or a single unpacked one, a buffer at a time. */
 static bool read_items(pb_istream_t *stream, const pb_field_t *field, void **argument)
 {
     (void)field;
+    enum { BUFFER_BYTES = 1024 };
     const target *t = *argument;
+    uint8_t buffer[BUFFER_BYTES];
+    size_t held = 0;
     while (stream->bytes_left > 0) {
-        uint64_t item_id;
-        if (!pb_decode_varint(stream, &item_id))
+        const size_t free_bytes = BUFFER_BYTES - held;
+        const size_t more = stream->bytes_left < free_bytes ? stream->bytes_left : free_bytes;
+        varint_run run;
+        if (!pb_read(stream, buffer + held, more) || !add_items(t, buffer, held + more, &run))
             return false;
-        if (!below_limit(t, t->job->item_count, "max-candidates"))
-            return false;
-        if (!job_add_item(t->job, item_id))
-            return out_of_memory(t->job);
+        held += more - run.bytes;
+        if (run.state == VARINT_LONG)
+            PB_RETURN_ERROR(stream, "varint overflow");
+        if (held >= VARINT_BYTES || (held > 0 && t->job->item_count == t->limit))
+            return below_limit(t, t->job->item_count, "max-candidates");
+        memmove(buffer, buffer + run.bytes, held);
     }
+    if (held > 0)
+        PB_RETURN_ERROR(stream, "end-of-stream");
     return true;
 }
 

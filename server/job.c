@@ -123,14 +123,20 @@ bool job_reserve_scores(job *j, size_t count)
     return ok;
 }
 
-bool job_add_item(job *j, uint64_t item_id)
+bool job_reserve_items(job *j, size_t count)
 {
     void *items = j->item_ids;
-    const bool ok = reserve(&items, &j->item_capacity, j->item_count + 1, sizeof *j->item_ids);
+    const bool ok = reserve(&items, &j->item_capacity, count, sizeof *j->item_ids);
     j->item_ids = items;
-    if (ok)
-        j->item_ids[j->item_count++] = item_id;
     return ok;
+}
+
+bool job_add_item(job *j, uint64_t item_id)
+{
+    if (!job_reserve_items(j, j->item_count + 1))
+        return false;
+    j->item_ids[j->item_count++] = item_id;
+    return true;
 }
 
 bool job_add_event(job *j, const event *e)

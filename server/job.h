@@ -116,6 +116,9 @@ void job_give(job_pool *pool, job *j);
 /* Frees the jobs that the pool keeps. */
 void job_pool_clear(job_pool *pool);
 
+/* Makes room for count elements in all. False: no memory. */
+bool job_reserve_items(job *j, size_t count);
+
 /* Adds one element, growing the array. False: no memory. */
 bool job_add_item(job *j, uint64_t item_id);
 bool job_add_event(job *j, const event *e);
