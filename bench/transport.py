@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""vqld's transport against gRPC's own C++ server over the same core: requests a second, CPU a request.
+"""vqld's transport against gRPC's own C++ server over the same core.
 
     bench/transport.py BUILD_FOLDER [--pairs N] [--requests N] [--model FILE] [--candidates N …]
 
-Each server has one thread on one core, h2load another core. Without --model the scores cost next to nothing. A pair is
-a run of each server, one after the other, in turns first; the table has medians of the pairs and of their ratios.
+Each server has one thread on one core, h2load another core. Without --model the scores cost next to
+nothing. A pair is a run of each server, one after the other, in turns first; the table has medians
+of the pairs and of their ratios.
 """
 
 import argparse
@@ -138,8 +139,8 @@ def main():
             subprocess.run([folder / "bench_transport_model", model], check=True)
         servers = []
         for command in (
-                lambda port: [folder / "vqld", "--model", model, "--threads", 1, "--listen",
-                              f"127.0.0.1:{port}", "--log-level", "error"],
+                lambda port: [folder / "vqld", "--model", model, "--threads", 1, "--log-level",
+                              "error", "--listen", f"127.0.0.1:{port}"],
                 lambda port: [folder / "bench_grpc_server", model, port]):
             port = free_port()
             process = stack.enter_context(running(command(port), port, arguments.server_core))

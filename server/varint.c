@@ -18,7 +18,7 @@ static uint64_t join(uint64_t x)
     return (x & UINT64_C(0x0fffffff00000000)) >> 4 | (x & UINT64_C(0x000000000fffffff));
 }
 
-/* One varint, byte by byte. Returns its length; 0: it goes on behind `count`; -1: it is too long. */
+/* One varint, byte by byte. Returns its length; 0: it goes on behind `count`; -1: too long. */
 static int take_slowly(const uint8_t *bytes, size_t count, uint64_t *number)
 {
     uint64_t value = 0;

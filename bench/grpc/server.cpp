@@ -1,4 +1,4 @@
-// vql.v1.Scoring/Score by gRPC's own C++ server, over the same core: the peer of bench/transport.py.
+// vql.v1.Scoring/Score by gRPC's own C++ server, over the same core, for bench/transport.py.
 //
 //   bench_grpc_server MODEL PORT
 //
