@@ -129,7 +129,7 @@ def compare(servers, body, shape, arguments):
 def main():
     arguments = parse_arguments()
     folder = arguments.folder
-    print("| connections × streams | candidates | vqld, requests/s | gRPC C++, requests/s | ratio | "
+    print("| connections × streams | candidates | vqld, calls/s | gRPC C++, calls/s | ratio | "
           "least – most | vqld, CPU µs | gRPC C++, CPU µs |\n| --- | --- | --- | --- | --- | --- | "
           "--- | --- |")
     with contextlib.ExitStack() as stack:
