@@ -184,6 +184,7 @@ def main():
         environment = os.environ | {
             "INTEROP_SERVER": server.address,
             "INTEROP_GOLDEN": str(GOLDEN),
+            "INTEROP_TOLERANCE": "1e-3",  # of scores in 16-bit integers
             "SOAK_VQLCTL": str(pathlib.Path(arguments.vqlctl).resolve()),
             "PYTHONPATH": os.pathsep.join(map(str, path)),
         }
