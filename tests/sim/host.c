@@ -13,6 +13,9 @@
 
 enum { MOST_THREADS = 4, TURN_US = 1000, KEEPALIVE_TIMEOUT_MS = 500 };
 
+/* What a job may wait before it is shed: more than the clock jumps in a whole run. */
+enum { DAY_MS = 24 * 3600 * 1000 };
+
 typedef struct worker worker;
 
 /* What server/connection.c is with a socket. */
@@ -52,8 +55,9 @@ static shard *make_shard(const registry *models)
     store *st = store_memory_open();
     if (!st)
         abort();
-    const shard_options options = {
-        .budget_bytes = sim.plan.budget_bytes, .shed_target_ms = 60000, .shed_interval_ms = 60000};
+    const shard_options options = {.budget_bytes = sim.plan.budget_bytes,
+                                   .shed_target_ms = DAY_MS,
+                                   .shed_interval_ms = DAY_MS};
     shard *made = shard_new(models, st, &options);
     if (!made)
         abort();
