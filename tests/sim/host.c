@@ -322,6 +322,15 @@ uint32_t host_connections(const host *h)
     return count;
 }
 
+size_t host_unread(const host *h)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < h->count; i++)
+        for (const connection *c = h->workers[i].connections; c; c = c->next)
+            bytes += c->cable->cut ? 0 : c->cable->from[CABLE_CLIENT].count;
+    return bytes;
+}
+
 uint32_t host_calls(const host *h)
 {
     uint32_t count = 0;

@@ -27,6 +27,9 @@ bool host_turn(host *h);
 /* The server is told to stop: it finishes what it has. */
 void host_drain(host *h);
 
+/* Bytes that clients have sent, closed ones too, and that are yet to arrive. */
+size_t host_unread(const host *h);
+
 /* How many connections there are, calls in them, and requests under way. */
 uint32_t host_connections(const host *h);
 uint32_t host_calls(const host *h);

@@ -123,7 +123,8 @@ static uint32_t open_calls(const stage *s)
 /* Whether nothing is under way any more. */
 static bool is_quiet(const stage *s)
 {
-    return open_calls(s) == 0 && host_calls(s->host) == 0 && host_jobs(s->host) == 0;
+    return open_calls(s) == 0 && host_calls(s->host) == 0 && host_jobs(s->host) == 0 &&
+           host_unread(s->host) == 0;
 }
 
 /* Nothing goes wrong any more, and nothing is asked. */
