@@ -24,8 +24,8 @@ static size_t put(uint64_t number, uint8_t *bytes)
 START_TEST(test_random_runs)
 {
     random_stream random = {(uint64_t)_i};
-    uint64_t wanted[MOST];
-    uint64_t found[MOST];
+    uint64_t wanted[MOST] = {0};
+    uint64_t found[MOST] = {0};
     size_t ends[MOST + 1] = {0};
     uint8_t bytes[MOST * VARINT_BYTES];
     const size_t numbers = 1 + random_below(&random, MOST);
