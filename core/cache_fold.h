@@ -1,5 +1,5 @@
 /*
- * How events become sums (vql.md §6): for the cache's own rows, and for the scorer's view of them.
+ * How events become a cache's rows of sums (vql.md §6).
  */
 #ifndef VQL_CORE_CACHE_FOLD_H
 #define VQL_CORE_CACHE_FOLD_H

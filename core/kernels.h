@@ -45,8 +45,8 @@ typedef struct vql_fold_tile {
 
 /*
  * What will be read soon: `lines` cache lines from each of VQL_BLOCK addresses. attend asks for
- * them one by one between its steps: all at once, they would wait for each other. lines of 0:
- * nothing.
+ * them between its steps, a line or a block of lines at a time: all at once, they would wait for
+ * each other. lines of 0: nothing.
  */
 typedef struct vql_ahead {
     const void *rows[VQL_BLOCK];
