@@ -13,8 +13,13 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
-static const char *const stores[] = {[CONFIG_STORE_MEMORY] = "memory", NULL};
-static const char *const durabilities[] = {[CONFIG_DURABILITY_MEMORY] = "memory", NULL};
+static const char *const durabilities[] = {
+    [CONFIG_DURABILITY_AUTO] = "auto",
+    [CONFIG_DURABILITY_MEMORY] = "memory",
+    [CONFIG_DURABILITY_ASYNC] = "async",
+    [CONFIG_DURABILITY_SYNC] = "sync",
+    NULL,
+};
 static const char *const log_levels[] = {
 #define LEVEL_TEXT(name, text) [LOG_LEVEL_##name] = text,
     LOG_LEVELS(LEVEL_TEXT)
@@ -42,9 +47,11 @@ static const option options[] = {
      "The model to score with, a safetensors file. Required."},
     {"listen", OPTION_ADDRESS, FIELD(listen), "127.0.0.1:7070", 0, 0, NULL,
      "Where to serve gRPC. Port 0 takes a free port: the log and port-file name it."},
-    {"store", OPTION_CHOICE, FIELD(store), "memory", 0, 0, stores, "Where histories are kept."},
-    {"durability", OPTION_CHOICE, FIELD(durability), "memory", 0, 0, durabilities,
-     "What is certain of an append when it is answered."},
+    {"store", OPTION_STORE, FIELD(store), "memory", 0, 0, NULL,
+     "Where histories are kept: in memory, which a restart empties, or in a folder."},
+    {"durability", OPTION_CHOICE, FIELD(durability), "auto", 0, 0, durabilities,
+     "When an append is answered. sync: it is on disk; async: the system has it, and writes it "
+     "within 50 ms; memory: the process has it. auto: sync, or memory with that store."},
     {"threads", OPTION_COUNT, FIELD(threads), "0", 0, 256, NULL,
      "Event loops, each with its own connections and users. 0: one for each core."},
     {"memory", OPTION_BYTES, FIELD(memory), "0", 0, 1024 * 1024 * GIB, NULL,
@@ -53,7 +60,7 @@ static const option options[] = {
     {"config", OPTION_FILE, FIELD(config_file), NULL, 0, 0, NULL,
      "A file of lines \"name = value\" for any of these options but this one."},
     {"check", OPTION_FLAG, FIELD(check), "false", 0, 0, NULL,
-     "Verify the configuration and the model, then exit without serving."},
+     "Verify the configuration, the model and the store, then exit without serving."},
     {"log-level", OPTION_CHOICE, FIELD(log_level), "info", 0, 0, log_levels,
      "The least important lines that are logged."},
     {"port-file", OPTION_FILE, FIELD(port_file), NULL, 0, 0, NULL,
@@ -266,6 +273,18 @@ static bool apply_file(config *c, config_error *error)
     return true;
 }
 
+/* Gives the durability its meaning for the store. */
+static bool resolve_durability(config *c, config_error *error)
+{
+    const bool on_disk = option_store_folder(c->store) != NULL;
+    if (c->durability == CONFIG_DURABILITY_AUTO)
+        c->durability = on_disk ? CONFIG_DURABILITY_SYNC : CONFIG_DURABILITY_MEMORY;
+    if (!on_disk && c->durability != CONFIG_DURABILITY_MEMORY)
+        return fail(error, "durability is \"%s\", but store memory has only \"memory\"",
+                    durabilities[c->durability]);
+    return true;
+}
+
 /*
  * The sources in rising order. The first pass over the last two is for the file's name, the second
  * for precedence.
@@ -282,7 +301,7 @@ static bool apply_sources(config *c, int argc, char *const *argv, char *const *e
     if (!c->model)
         return fail(error,
                     "model: required: --model FILE, VQL_MODEL, or a line of the file of --config");
-    return true;
+    return resolve_durability(c, error);
 }
 
 config_outcome config_load(config *out, int argc, char *const *argv, char *const *environment,

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #include "config.h"
+#include "database.h"
 #include "log.h"
+#include "option.h"
 #include "registry.h"
 #include "server.h"
 #include "vql/kernels.h"
@@ -13,6 +15,24 @@
 enum { EXIT_USAGE = 2 };
 
 extern char **environ;
+
+/* Opens the store, if there is one, and serves. */
+static bool run_with_store(const config *c, const registry *models)
+{
+    const char *folder = option_store_folder(c->store);
+    if (!folder)
+        return c->check || server_run(c, models, NULL);
+    database_error error;
+    database *d = c->check ? database_open_to_read(folder, &error)
+                           : database_open(folder, (durability)c->durability, &error);
+    if (!d) {
+        log_error("cannot open the store", log_str("error", error.text));
+        return false;
+    }
+    const bool ok = c->check || server_run(c, models, d);
+    database_close(d);
+    return ok;
+}
 
 static int run(const config *c)
 {
@@ -37,7 +57,7 @@ static int run(const config *c)
              log_u64("items", shape->items), log_str("kernels", vql_kernels_name()),
              log_u64("tasks", shape->tasks), log_u64("event_types", shape->event_types),
              log_u64("bytes", vql_model_bytes(models.model) + vql_catalog_bytes(models.catalog)));
-    const bool ok = c->check || server_run(c, &models);
+    const bool ok = run_with_store(c, &models);
     registry_unload(&models);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

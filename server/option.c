@@ -56,6 +56,20 @@ static option_result set_string(const char *text, bool valid, char **field)
     return OPTION_OK;
 }
 
+const char *option_store_folder(const char *value)
+{
+    static const char prefix[] = "rocksdb:";
+    const size_t length = strlen(prefix);
+    return strncmp(value, prefix, length) == 0 ? value + length : NULL;
+}
+
+static bool is_store(const char *text)
+{
+    const char *folder = option_store_folder(text);
+    return folder ? *folder != '\0' && strlen(text) < OPTION_PATH_BYTES
+                  : strcmp(text, "memory") == 0;
+}
+
 static option_result set_flag(const char *text, bool *field)
 {
     const bool on = strcmp(text, "true") == 0;
@@ -83,6 +97,8 @@ option_result option_set(const option *o, const char *text, void *fields)
         return set_string(text, *text != '\0' && strlen(text) < OPTION_PATH_BYTES, field);
     case OPTION_ADDRESS:
         return set_string(text, address_parse(text, &where), field);
+    case OPTION_STORE:
+        return set_string(text, is_store(text), field);
     case OPTION_FLAG:
         return set_flag(text, field);
     case OPTION_CHOICE:
@@ -98,7 +114,7 @@ option_result option_set(const option *o, const char *text, void *fields)
 
 void option_clear(const option *o, void *fields)
 {
-    if (o->kind != OPTION_FILE && o->kind != OPTION_ADDRESS)
+    if (o->kind != OPTION_FILE && o->kind != OPTION_ADDRESS && o->kind != OPTION_STORE)
         return;
     char **field = (void *)((char *)fields + o->offset);
     free(*field);
@@ -131,6 +147,9 @@ void option_values(const option *o, char *out)
         return;
     case OPTION_ADDRESS:
         (void)snprintf(out, OPTION_VALUES_BYTES, "HOST:PORT with a port of 0 to 65535");
+        return;
+    case OPTION_STORE:
+        (void)snprintf(out, OPTION_VALUES_BYTES, "memory or rocksdb:DIR");
         return;
     case OPTION_FLAG:
         (void)snprintf(out, OPTION_VALUES_BYTES, "true or false");

@@ -22,9 +22,10 @@ enum {
 typedef struct server {
     const config *config;
     const registry *models;
-    worker *workers; /* [count] */
-    post *posts;     /* [count]: theirs */
-    uint32_t count;  /* that were made */
+    database *database; /* NULL: histories are in memory */
+    worker *workers;    /* [count] */
+    post *posts;        /* [count]: theirs */
+    uint32_t count;     /* that were made */
     uint32_t started;
 
     uv_loop_t loop;
@@ -163,20 +164,39 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->connections.wall_ms = wall_clock_ms;
 }
 
+/* A shard with the stores of its own. */
+static shard *make_shard_on_disk(const server *s, const shard_options *options)
+{
+    store *writer = store_rocksdb_open(s->database);
+    store *reader = store_rocksdb_open(s->database);
+    clerk *c = writer && reader ? clerk_new(writer, reader) : NULL;
+    if (!c) {
+        if (writer)
+            store_close(writer);
+        if (reader)
+            store_close(reader);
+        return NULL;
+    }
+    shard *made = shard_new_with_clerk(s->models, c, options);
+    if (!made)
+        clerk_free(c);
+    return made;
+}
+
 /* One of `count` shards, which share the memory evenly. */
 static shard *make_shard(const server *s, uint32_t count)
 {
-    store *st = store_memory_open();
-    if (!st)
-        return NULL;
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
         .shed_target_ms = s->config->shed_target_ms,
         .shed_interval_ms = s->config->shed_interval_ms,
     };
-    shard *made = shard_new(s->models, st, &options);
-    if (!made)
+    if (s->database)
+        return make_shard_on_disk(s, &options);
+    store *st = store_memory_open();
+    shard *made = st ? shard_new(s->models, st, &options) : NULL;
+    if (st && !made)
         store_close(st);
     return made;
 }
@@ -333,9 +353,9 @@ static void stop_workers(server *s)
         worker_clear(&s->workers[i]);
 }
 
-bool server_run(const config *c, const registry *models)
+bool server_run(const config *c, const registry *models, database *d)
 {
-    server s = {.config = c, .models = models};
+    server s = {.config = c, .models = models, .database = d};
     const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();
     if (c->memory > 0 && c->memory / count < LIMIT_LEAST_MEMORY) {
         log_error("memory: too little for each thread", log_u64("memory", c->memory),

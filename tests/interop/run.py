@@ -38,6 +38,7 @@ def parse_arguments():
     parser.add_argument("--stubs", help="the folder of the generated Python modules")
     parser.add_argument("--program", help="the C++ client")
     parser.add_argument("--model", choices=MODELS, action="append", help="only this model")
+    parser.add_argument("--on-disk", action="store_true", help="with a store on disk")
     parser.add_argument("--threads", type=int, action="append", help="only this many threads")
     return parser.parse_args()
 
@@ -70,13 +71,14 @@ def run_case(arguments, model, threads):
     """Runs the client against one server; the server's clean stop counts as one test more."""
     command, environment = client_command(arguments)
     golden = ROOT / f"tests/golden/{model}.golden.jsonl.gz"
-    with Vqld(arguments.vqld, MODELS[model], threads) as server:
+    with Vqld(arguments.vqld, MODELS[model], threads, on_disk=arguments.on_disk) as server:
         passed, failed = run_client(command, environment | {
             "INTEROP_SERVER": server.address,
             "INTEROP_GOLDEN": str(golden),
             "INTEROP_VQLD": str(arguments.vqld),
             "INTEROP_MODEL": str(MODELS[model]),
             "INTEROP_THREADS": str(threads),
+            "INTEROP_DURABILITY": "SYNC" if arguments.on_disk else "MEMORY",
             "INTEROP_PROTO": str(ROOT / "proto"),
         })
         server.terminate()

@@ -20,14 +20,15 @@ STOP_S = 60
 class Vqld:
     """Starts vqld and waits until it serves; a context manager that leaves no process behind."""
 
-    def __init__(self, program, model, threads, options=()):
+    def __init__(self, program, model, threads, options=(), on_disk=False):
         self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
         folder = pathlib.Path(self._folder.name)
         self.log_file = folder / "log"
         port_file = folder / "address"
         command = [
             program, "--model", model, "--listen", "127.0.0.1:0", "--port-file", port_file,
-            "--threads", threads, "--store", "memory", "--log-level", "info",
+            "--threads", threads, "--log-level", "info",
+            "--store", f"rocksdb:{folder}/store" if on_disk else "memory",
             "--max-candidates", MAX_CANDIDATES, "--max-events", MAX_EVENTS,
             "--max-message-bytes", MAX_MESSAGE_BYTES, "--max-future-ms", MAX_FUTURE_MS,
             "--drain-ms", DRAIN_MS, *options,
