@@ -71,7 +71,8 @@ def run_case(arguments, model, threads):
     """Runs the client against one server; the server's clean stop counts as one test more."""
     command, environment = client_command(arguments)
     golden = ROOT / f"tests/golden/{model}.golden.jsonl.gz"
-    with Vqld(arguments.vqld, MODELS[model], threads, on_disk=arguments.on_disk) as server:
+    store = "rocksdb:{folder}/store" if arguments.on_disk else "memory"
+    with Vqld(arguments.vqld, MODELS[model], threads, store=store) as server:
         passed, failed = run_client(command, environment | {
             "INTEROP_SERVER": server.address,
             "INTEROP_GOLDEN": str(golden),

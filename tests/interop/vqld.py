@@ -20,7 +20,8 @@ STOP_S = 60
 class Vqld:
     """Starts vqld and waits until it serves; a context manager that leaves no process behind."""
 
-    def __init__(self, program, model, threads, options=(), on_disk=False):
+    def __init__(self, program, model, threads, options=(), store="memory"):
+        """store: as --store takes it, with {folder} for a folder that goes with the server."""
         self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
         folder = pathlib.Path(self._folder.name)
         self.log_file = folder / "log"
@@ -28,7 +29,7 @@ class Vqld:
         command = [
             program, "--model", model, "--listen", "127.0.0.1:0", "--port-file", port_file,
             "--threads", threads, "--log-level", "info",
-            "--store", f"rocksdb:{folder}/store" if on_disk else "memory",
+            "--store", store.format(folder=folder),
             "--max-candidates", MAX_CANDIDATES, "--max-events", MAX_EVENTS,
             "--max-message-bytes", MAX_MESSAGE_BYTES, "--max-future-ms", MAX_FUTURE_MS,
             "--drain-ms", DRAIN_MS, *options,
@@ -65,6 +66,11 @@ class Vqld:
     def terminate(self):
         """Asks the server to stop, without waiting for it."""
         self._process.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        """Ends the server at once, as kill -9 does."""
+        self._process.kill()
+        self._process.wait(STOP_S)
 
     def wait(self):
         """Waits until the server has stopped; its exit code."""
