@@ -20,7 +20,7 @@ STOP_S = 60
 class Vqld:
     """Starts vqld and waits until it serves; a context manager that leaves no process behind."""
 
-    def __init__(self, program, model, threads, options=(), store="memory"):
+    def __init__(self, program, model, threads, options=(), store="memory", variables=None):
         """store: as --store takes it, with {folder} for a folder that goes with the server."""
         self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
         folder = pathlib.Path(self._folder.name)
@@ -35,6 +35,7 @@ class Vqld:
             "--drain-ms", DRAIN_MS, *options,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("VQL_")}
+        environment |= variables or {}
         with open(self.log_file, "wb") as log:
             self._process = subprocess.Popen(
                 [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
