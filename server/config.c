@@ -61,6 +61,12 @@ static const option options[] = {
      "A file of lines \"name = value\" for any of these options but this one."},
     {"check", OPTION_FLAG, FIELD(check), "false", 0, 0, NULL,
      "Verify the configuration, the model and the store, then exit without serving."},
+    {"export", OPTION_FILE, FIELD(export_file), NULL, 0, 0, NULL,
+     "A file, or -, to write the store's events to, for vqlctl import; then exit. The store may be "
+     "in use."},
+    {"backup", OPTION_FILE, FIELD(backup), NULL, 0, 0, NULL,
+     "A folder for copies of the store: SIGUSR1 makes one there, named by the time. On the store's "
+     "own file system it takes next to no room."},
     {"log-level", OPTION_CHOICE, FIELD(log_level), "info", 0, 0, log_levels,
      "The least important lines that are logged."},
     {"port-file", OPTION_FILE, FIELD(port_file), NULL, 0, 0, NULL,
@@ -273,8 +279,8 @@ static bool apply_file(config *c, config_error *error)
     return true;
 }
 
-/* Gives the durability its meaning for the store. */
-static bool resolve_durability(config *c, config_error *error)
+/* Checks what depends on the store, and gives the durability its meaning. */
+static bool resolve_store(config *c, config_error *error)
 {
     const bool on_disk = option_store_folder(c->store) != NULL;
     if (c->durability == CONFIG_DURABILITY_AUTO)
@@ -282,6 +288,8 @@ static bool resolve_durability(config *c, config_error *error)
     if (!on_disk && c->durability != CONFIG_DURABILITY_MEMORY)
         return fail(error, "durability is \"%s\", but store memory has only \"memory\"",
                     durabilities[c->durability]);
+    if (!on_disk && (c->export_file || c->backup))
+        return fail(error, "%s: needs a store on disk", c->export_file ? "export" : "backup");
     return true;
 }
 
@@ -301,7 +309,7 @@ static bool apply_sources(config *c, int argc, char *const *argv, char *const *e
     if (!c->model)
         return fail(error,
                     "model: required: --model FILE, VQL_MODEL, or a line of the file of --config");
-    return resolve_durability(c, error);
+    return resolve_store(c, error);
 }
 
 config_outcome config_load(config *out, int argc, char *const *argv, char *const *environment,

@@ -34,6 +34,8 @@ typedef struct config {
     char *listen;      /* HOST:PORT: address_parse succeeds */
     char *port_file;   /* written with HOST:PORT once serving; NULL: none */
     char *store;       /* option_store_folder has its folder */
+    char *export_file; /* to write the store's events to, and exit; NULL: none */
+    char *backup;      /* a folder that SIGUSR1 makes a copy of the store in; NULL: none */
     bool check;        /* verify model and store, then exit */
 
     uint32_t durability; /* a config_durability, not AUTO */

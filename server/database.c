@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,13 @@
 #include "store_record.h"
 
 /* RocksDB's WALRecoveryMode::kTolerateCorruptedTailRecords: only a torn end is no error. */
-enum { TOLERATE_TORN_TAIL = 0, WARN_LEVEL = 2, BLOOM_BITS = 10 };
+enum { TOLERATE_TORN_TAIL = 0, BLOOM_BITS = 10 };
+
+/*
+ * RocksDB's own log has only what it says at its start: Debian builds RocksDB with assertions, and
+ * the second line that finds the disk full would end the process.
+ */
+enum { FATAL_LEVEL = 4 };
 
 static const char format_key[] = "mformat";
 
@@ -25,6 +32,7 @@ struct database {
     pthread_mutex_t lock;
     pthread_cond_t stop;
     bool stopping;
+    atomic_long logged; /* when a failure last was, in seconds */
 };
 
 static void set_table_options(rocksdb_options_t *options)
@@ -48,7 +56,7 @@ static rocksdb_options_t *make_options(durability promise)
     rocksdb_options_set_wal_recovery_mode(options, TOLERATE_TORN_TAIL);
     rocksdb_options_set_manual_wal_flush(options, promise == DURABILITY_MEMORY);
     rocksdb_options_set_compression(options, rocksdb_lz4_compression);
-    rocksdb_options_set_info_log_level(options, WARN_LEVEL);
+    rocksdb_options_set_info_log_level(options, FATAL_LEVEL);
     rocksdb_options_set_keep_log_file_num(options, 4);
     rocksdb_options_set_enable_blob_files(options, 1);
     rocksdb_options_set_min_blob_size(options, LIMIT_BLOB_BYTES);
@@ -205,9 +213,29 @@ void database_close(database *d)
     free(d);
 }
 
+bool database_copy(database *d, const char *path, database_error *error)
+{
+    char *message = NULL;
+    rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(d->handle, &message);
+    if (!message) {
+        rocksdb_checkpoint_create(checkpoint, path, 0, &message);
+        rocksdb_checkpoint_object_destroy(checkpoint);
+    }
+    return message ? fail_with(error, path, message) : true;
+}
+
 rocksdb_t *database_handle(database *d)
 {
     return d->handle;
+}
+
+bool database_may_log(database *d)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    const long second = (long)now.tv_sec;
+    long last = atomic_load_explicit(&d->logged, memory_order_relaxed);
+    return second != last && atomic_compare_exchange_strong(&d->logged, &last, second);
 }
 
 durability database_durability(const database *d)

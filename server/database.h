@@ -31,9 +31,18 @@ database *database_open_to_read(const char *path, database_error *error);
 /* Writes all out and frees it; no store of it is left. NULL is allowed. */
 void database_close(database *d);
 
+/*
+ * Makes a copy of what is committed, in a folder that is not there yet: hard links on the same file
+ * system. Any thread; others go on meanwhile.
+ */
+bool database_copy(database *d, const char *path, database_error *error);
+
 /* What every store of it needs. */
 rocksdb_t *database_handle(database *d);
 durability database_durability(const database *d);
+
+/* True once a second at most: failures that come with every request are logged so often. */
+bool database_may_log(database *d);
 
 /* A store of the database, for one thread; NULL: no memory. */
 store *store_rocksdb_open(database *d);

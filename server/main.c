@@ -10,11 +10,27 @@
 #include "option.h"
 #include "registry.h"
 #include "server.h"
+#include "store_export.h"
+#include "store_walk.h"
 #include "vql/kernels.h"
 
 enum { EXIT_USAGE = 2 };
 
 extern char **environ;
+
+static bool check_store(database *d)
+{
+    walk_totals totals;
+    database_error error;
+    if (!store_walk(d, NULL, NULL, &totals, &error)) {
+        log_error("the store is damaged", log_str("error", error.text));
+        return false;
+    }
+    log_info("the store is whole", log_u64("users", totals.users), log_u64("events", totals.events),
+             log_u64("ids", totals.ids), log_u64("snapshots", totals.snapshots),
+             log_u64("bad_snapshots", totals.bad_snapshots));
+    return true;
+}
 
 /* Opens the store, if there is one, and serves. */
 static bool run_with_store(const config *c, const registry *models)
@@ -23,13 +39,18 @@ static bool run_with_store(const config *c, const registry *models)
     if (!folder)
         return c->check || server_run(c, models, NULL);
     database_error error;
-    database *d = c->check ? database_open_to_read(folder, &error)
-                           : database_open(folder, (durability)c->durability, &error);
+    const bool serves = !c->check && !c->export_file;
+    database *d = serves ? database_open(folder, (durability)c->durability, &error)
+                         : database_open_to_read(folder, &error);
     if (!d) {
         log_error("cannot open the store", log_str("error", error.text));
         return false;
     }
-    const bool ok = c->check || server_run(c, models, d);
+    bool ok;
+    if (serves)
+        ok = server_run(c, models, d);
+    else
+        ok = c->check ? check_store(d) : store_export(d, c->export_file);
     database_close(d);
     return ok;
 }

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "address.h"
 #include "limit.h"
 #include "log.h"
+#include "option.h"
 #include "worker.h"
 
 enum {
@@ -29,7 +31,7 @@ typedef struct server {
     uint32_t started;
 
     uv_loop_t loop;
-    uv_signal_t terminate, interrupt;
+    uv_signal_t terminate, interrupt, copy;
     uv_timer_t drain;
     uint64_t drain_end_ms; /* on the control loop's clock */
     bool stopping;
@@ -319,6 +321,24 @@ static void on_signal(uv_signal_t *handle, int number)
     (void)uv_timer_start(&s->drain, on_drain, DRAIN_POLL_MS, DRAIN_POLL_MS);
 }
 
+/* Copies the store; the control thread has nothing else to do meanwhile. */
+static void on_copy(uv_signal_t *handle, int number)
+{
+    (void)number;
+    const server *s = handle->data;
+    char path[OPTION_PATH_BYTES + 32];
+    const time_t now = time(NULL);
+    struct tm utc;
+    char stamp[24];
+    (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
+    (void)snprintf(path, sizeof path, "%s/%s", s->config->backup, stamp);
+    database_error error;
+    if (database_copy(s->database, path, &error))
+        log_info("store copied", log_str("path", path));
+    else
+        log_error("cannot copy the store", log_str("error", error.text));
+}
+
 static bool init_control(server *s)
 {
     if (uv_loop_init(&s->loop) != 0)
@@ -326,17 +346,21 @@ static bool init_control(server *s)
     (void)uv_signal_init(&s->loop, &s->terminate);
     (void)uv_signal_init(&s->loop, &s->interrupt);
     (void)uv_timer_init(&s->loop, &s->drain);
+    (void)uv_signal_init(&s->loop, &s->copy);
+    s->copy.data = s;
     s->terminate.data = s;
     s->interrupt.data = s;
     s->drain.data = s;
     return uv_signal_start(&s->terminate, on_signal, SIGTERM) == 0 &&
-           uv_signal_start(&s->interrupt, on_signal, SIGINT) == 0;
+           uv_signal_start(&s->interrupt, on_signal, SIGINT) == 0 &&
+           (!s->config->backup || uv_signal_start(&s->copy, on_copy, SIGUSR1) == 0);
 }
 
 static void clear_control(server *s)
 {
     uv_close((uv_handle_t *)&s->terminate, NULL);
     uv_close((uv_handle_t *)&s->interrupt, NULL);
+    uv_close((uv_handle_t *)&s->copy, NULL);
     uv_close((uv_handle_t *)&s->drain, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&s->loop);

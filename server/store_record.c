@@ -133,7 +133,7 @@ void record_snapshot_write(const store_snapshot *snapshot, char *out)
     (void)put_little(out + 8, checksum(out, RECORD_SNAPSHOT_HEAD_BYTES + snapshot->count), 4);
 }
 
-bool record_snapshot_parse(char *value, size_t count, store_snapshot *out)
+bool record_snapshot_parse(const char *value, size_t count, store_snapshot *out)
 {
     if (count < RECORD_SNAPSHOT_HEAD_BYTES ||
         memcmp(value, snapshot_magic, sizeof snapshot_magic) != 0 ||
@@ -143,7 +143,7 @@ bool record_snapshot_parse(char *value, size_t count, store_snapshot *out)
     *out = (store_snapshot){
         .born = get_little(value + 12, 8),
         .sequence = get_little(value + 20, 8),
-        .bytes = (uint8_t *)value + RECORD_SNAPSHOT_HEAD_BYTES,
+        .bytes = (uint8_t *)(uintptr_t)value + RECORD_SNAPSHOT_HEAD_BYTES,
         .count = count - RECORD_SNAPSHOT_HEAD_BYTES,
     };
     return true;

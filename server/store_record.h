@@ -64,9 +64,9 @@ event record_event(const char *value, size_t i);
 void record_snapshot_write(const store_snapshot *snapshot, char *out);
 
 /*
- * The inverse, with bytes that point into the value. False: it is damaged, or of a version that is
- * not known.
+ * The inverse, with bytes that point into the value and are not to be changed. False: it is
+ * damaged, or of a version that is not known.
  */
-bool record_snapshot_parse(char *value, size_t count, store_snapshot *out);
+bool record_snapshot_parse(const char *value, size_t count, store_snapshot *out);
 
 #endif

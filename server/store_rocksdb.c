@@ -22,14 +22,15 @@ typedef struct rocksdb_store {
     const rocksdb_snapshot_t *pinned; /* NULL: not */
 } rocksdb_store;
 
-/* Logs an error of RocksDB's and frees its text. NULL: there was none. */
-static store_code code_of(const char *operation, uint64_t user_id, char *message)
+/* Logs an error of RocksDB's and frees its text. STORE_OK: there was none. */
+static store_code code_of(rocksdb_store *r, const char *operation, uint64_t user_id, char *message)
 {
     if (!message)
         return STORE_OK;
     const bool damaged = strncmp(message, "Corruption", strlen("Corruption")) == 0;
-    log_error("the store failed", log_str("operation", operation), log_u64("user_id", user_id),
-              log_str("error", message));
+    if (damaged || database_may_log(r->database))
+        log_error("the store failed", log_str("operation", operation), log_u64("user_id", user_id),
+                  log_str("error", message));
     rocksdb_free(message);
     return damaged ? STORE_DAMAGED : STORE_UNAVAILABLE;
 }
@@ -47,7 +48,7 @@ static store_code get(rocksdb_store *r, uint64_t user_id, record_key key, char *
     char *message = NULL;
     *value = rocksdb_writebatch_wi_get_from_batch_and_db(r->batch, r->db, r->read, key.bytes,
                                                          key.count, count, &message);
-    return code_of("read", user_id, message);
+    return code_of(r, "read", user_id, message);
 }
 
 static store_code rocksdb_info(store *s, uint64_t user_id, history_info *info)
@@ -137,7 +138,7 @@ static store_code rocksdb_append(store *s, uint64_t user_id, event *events, size
     if (code != STORE_OK) {
         char *message = NULL;
         rocksdb_writebatch_wi_rollback_to_save_point(r->batch, &message);
-        (void)code_of("roll back", user_id, message);
+        (void)code_of(r, "roll back", user_id, message);
         return code;
     }
     if (before.sequence == 0)
@@ -175,7 +176,7 @@ static store_code rocksdb_commit(store *s)
     if (rocksdb_writebatch_wi_count(r->batch) > 0)
         rocksdb_write_writebatch_wi(r->db, r->write, r->batch, &message);
     rocksdb_writebatch_wi_clear(r->batch);
-    return code_of("commit", 0, message);
+    return code_of(r, "commit", 0, message);
 }
 
 /* All of a user's keys lie together. */
@@ -197,7 +198,7 @@ static store_code rocksdb_erase(store *s, uint64_t user_id, uint64_t *erased)
     char *message = NULL;
     rocksdb_write(r->db, r->write, batch, &message);
     rocksdb_writebatch_destroy(batch);
-    return code_of("erase", user_id, message);
+    return code_of(r, "erase", user_id, message);
 }
 
 static void rocksdb_pin(store *s)
@@ -223,7 +224,7 @@ static store_code rocksdb_drop_applied(store *s, uint64_t user_id, event *events
     rocksdb_writebatch_wi_set_save_point(r->batch);
     const store_code code = apply_ids(r, user_id, events, count);
     rocksdb_writebatch_wi_rollback_to_save_point(r->batch, &message);
-    return code != STORE_OK ? code : code_of("roll back", user_id, message);
+    return code != STORE_OK ? code : code_of(r, "roll back", user_id, message);
 }
 
 /*
@@ -270,7 +271,7 @@ static store_code rocksdb_read(store *s, uint64_t user_id, uint64_t first_sequen
     rocksdb_iter_destroy(at);
     rocksdb_readoptions_set_iterate_upper_bound(r->read, NULL, 0);
     if (message)
-        return code_of("read", user_id, message);
+        return code_of(r, "read", user_id, message);
     return whole ? STORE_OK : damaged("events", user_id);
 }
 

@@ -34,8 +34,8 @@ class StorageTest(unittest.TestCase):
         self.variables = {}
         self.acknowledged = 0
 
-    def start(self):
-        return Vqld(PROGRAM, MODEL, THREADS, ["--memory", "2MiB", "--durability", "sync"],
+    def start(self, *options):
+        return Vqld(PROGRAM, MODEL, THREADS, ["--memory", "2MiB", "--durability", "sync", *options],
                     store=f"rocksdb:{self.store}", variables=self.variables)
 
     def connect(self, server):
