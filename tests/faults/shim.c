@@ -3,7 +3,7 @@
  * vqld's libraries (LD_PRELOAD), for files below the folder SHIM_STORE.
  *
  * In the folder SHIM_CONTROL: while there is a file "full", writes fail with ENOSPC; "broken", with
- * EIO; "unsynced", fsync and fdatasync fail with EIO. The file synced-INODE has the bytes of the
+ * EIO; "unsynced", fsync and fdatasync fail with EIO; "slow", they take 5 ms. The file synced-INODE has the bytes of the
  * file of that inode that were synced.
  */
 #include <dlfcn.h>
@@ -64,6 +64,8 @@ static int sync_with(long number, int fd)
         errno = EIO;
         return -1;
     }
+    if (stored && is_told("slow"))
+        (void)usleep(5000);
     const int result = (int)syscall(number, fd);
     if (stored && result == 0 && S_ISREG(file.st_mode))
         note_synced(&file);
