@@ -3,8 +3,8 @@
  * vqld's libraries (LD_PRELOAD), for files below the folder SHIM_STORE.
  *
  * In the folder SHIM_CONTROL: while there is a file "full", writes fail with ENOSPC; "broken", with
- * EIO; "unsynced", fsync and fdatasync fail with EIO; "slow", they take 5 ms. The file synced-INODE has the bytes of the
- * file of that inode that were synced.
+ * EIO; "unsynced", fsync and fdatasync fail with EIO; "slow", they take 5 ms. The file
+ * synced-INODE has the bytes of the file of that inode that were synced.
  */
 #include <dlfcn.h>
 #include <errno.h>
