@@ -35,6 +35,10 @@ struct database {
     atomic_long logged; /* when a failure last was, in seconds */
 };
 
+/*
+ * Filters and indexes are in the cache, so that they are bounded with it, and in parts: the filter
+ * of a whole file is more than a shard of the cache takes, and would be read at every lookup.
+ */
 static void set_table_options(rocksdb_options_t *options)
 {
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
@@ -43,6 +47,9 @@ static void set_table_options(rocksdb_options_t *options)
     rocksdb_block_based_options_set_filter_policy(
         table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    rocksdb_block_based_options_set_index_type(
+        table, rocksdb_block_based_table_index_type_two_level_index_search);
+    rocksdb_block_based_options_set_partition_filters(table, 1);
     rocksdb_options_set_block_based_table_factory(options, table);
     rocksdb_cache_destroy(cache);
     rocksdb_block_based_options_destroy(table);
