@@ -62,6 +62,7 @@ static rocksdb_options_t *make_options(durability promise)
     rocksdb_options_set_paranoid_checks(options, 1);
     rocksdb_options_set_wal_recovery_mode(options, TOLERATE_TORN_TAIL);
     rocksdb_options_set_manual_wal_flush(options, promise == DURABILITY_MEMORY);
+    rocksdb_options_set_write_buffer_size(options, LIMIT_MEMTABLE_BYTES);
     rocksdb_options_set_compression(options, rocksdb_lz4_compression);
     rocksdb_options_set_info_log_level(options, FATAL_LEVEL);
     rocksdb_options_set_keep_log_file_num(options, 4);

@@ -77,6 +77,7 @@ enum {
      * beside the sorted files.
      */
     LIMIT_BLOCK_CACHE_BYTES = 67108864,
+    LIMIT_MEMTABLE_BYTES = 16777216, /* a start after a crash replays a log of that */
     LIMIT_BLOB_BYTES = 4096,
 
     /* Candidates scored between two looks at the deadline: well under a millisecond. */
