@@ -31,6 +31,18 @@ vql_cache *cache_maker_new(const cache_maker *m, uint64_t user_id, const vql_all
                                                                                          : NULL;
 }
 
+vql_cache *cache_maker_parse(const cache_maker *m, const uint8_t *bytes, size_t count)
+{
+    vql_cache *cache;
+    if (vql_cache_parse(m->models->catalog, bytes, count, residents_allocator(m->residents), &cache,
+                        NULL) != VQL_OK)
+        return NULL;
+    if (vql_cache_format_of(cache) == m->format)
+        return cache;
+    vql_cache_free(cache);
+    return NULL;
+}
+
 bool cache_maker_append(cache_maker *m, vql_cache *cache, const event *events, size_t count)
 {
     if (count > m->cache_event_capacity) {
@@ -53,8 +65,9 @@ bool cache_maker_append(cache_maker *m, vql_cache *cache, const event *events, s
 static bool append_next(cache_maker *m, vql_cache *cache, uint64_t user_id, uint64_t next_sequence,
                         size_t *count)
 {
-    *count = store_read(m->store, user_id, next_sequence, m->read, LIMIT_REBUILD_CHUNK);
-    return cache_maker_append(m, cache, m->read, *count);
+    return store_read(m->store, user_id, next_sequence, m->read, LIMIT_REBUILD_CHUNK, count) ==
+               STORE_OK &&
+           cache_maker_append(m, cache, m->read, *count);
 }
 
 vql_cache *cache_maker_make(cache_maker *m, uint64_t user_id)

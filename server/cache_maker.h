@@ -45,6 +45,12 @@ void cache_maker_clear(cache_maker *m);
 /* An empty cache for a user. NULL: no memory. */
 vql_cache *cache_maker_new(const cache_maker *m, uint64_t user_id, const vql_allocator *allocator);
 
+/*
+ * A cache from its serialized form. NULL: it is none that this maker would have made, or there is
+ * no memory.
+ */
+vql_cache *cache_maker_parse(const cache_maker *m, const uint8_t *bytes, size_t count);
+
 /* Appends events, in the catalog's terms. False: no memory; the cache is as it was. */
 bool cache_maker_append(cache_maker *m, vql_cache *cache, const event *events, size_t count);
 

@@ -13,8 +13,13 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
-static const char *const stores[] = {[CONFIG_STORE_MEMORY] = "memory", NULL};
-static const char *const durabilities[] = {[CONFIG_DURABILITY_MEMORY] = "memory", NULL};
+static const char *const durabilities[] = {
+    [CONFIG_DURABILITY_AUTO] = "auto",
+    [CONFIG_DURABILITY_MEMORY] = "memory",
+    [CONFIG_DURABILITY_ASYNC] = "async",
+    [CONFIG_DURABILITY_SYNC] = "sync",
+    NULL,
+};
 static const char *const log_levels[] = {
 #define LEVEL_TEXT(name, text) [LOG_LEVEL_##name] = text,
     LOG_LEVELS(LEVEL_TEXT)
@@ -57,9 +62,11 @@ static const option options[] = {
      "Without it everybody may do everything."},
     {"max-handshakes", OPTION_COUNT, FIELD(max_handshakes), "256", 1, 1000000, NULL,
      "TLS handshakes under way on one thread; one more ends the oldest."},
-    {"store", OPTION_CHOICE, FIELD(store), "memory", 0, 0, stores, "Where histories are kept."},
-    {"durability", OPTION_CHOICE, FIELD(durability), "memory", 0, 0, durabilities,
-     "What is certain of an append when it is answered."},
+    {"store", OPTION_STORE, FIELD(store), "memory", 0, 0, NULL,
+     "Where histories are kept: in memory, which a restart empties, or in a folder."},
+    {"durability", OPTION_CHOICE, FIELD(durability), "auto", 0, 0, durabilities,
+     "When an append is answered. sync: it is on disk; async: the system has it, and writes it "
+     "within 50 ms; memory: the process has it. auto: sync, or memory with that store."},
     {"threads", OPTION_COUNT, FIELD(threads), "0", 0, 256, NULL,
      "Event loops, each with its own connections and users. 0: one for each core."},
     {"memory", OPTION_BYTES, FIELD(memory), "0", 0, 1024 * 1024 * GIB, NULL,
@@ -68,7 +75,13 @@ static const option options[] = {
     {"config", OPTION_FILE, FIELD(config_file), NULL, 0, 0, NULL,
      "A file of lines \"name = value\" for any of these options but this one."},
     {"check", OPTION_FLAG, FIELD(check), "false", 0, 0, NULL,
-     "Verify the configuration and the model, then exit without serving."},
+     "Verify the configuration, the model and the store, then exit without serving."},
+    {"export", OPTION_FILE, FIELD(export_file), NULL, 0, 0, NULL,
+     "A file, or -, to write the store's events to, for vqlctl import; then exit. The store may be "
+     "in use."},
+    {"backup", OPTION_FILE, FIELD(backup), NULL, 0, 0, NULL,
+     "A folder for copies of the store: SIGUSR1 makes one there, named by the time. On the store's "
+     "own file system it takes next to no room."},
     {"log-level", OPTION_CHOICE, FIELD(log_level), "info", 0, 0, log_levels,
      "The least important lines that are logged."},
     {"port-file", OPTION_FILE, FIELD(port_file), NULL, 0, 0, NULL,
@@ -309,6 +322,20 @@ static bool apply_file(config *c, config_error *error)
     return true;
 }
 
+/* Checks what depends on the store, and gives the durability its meaning. */
+static bool resolve_store(config *c, config_error *error)
+{
+    const bool on_disk = option_store_folder(c->store) != NULL;
+    if (c->durability == CONFIG_DURABILITY_AUTO)
+        c->durability = on_disk ? CONFIG_DURABILITY_SYNC : CONFIG_DURABILITY_MEMORY;
+    if (!on_disk && c->durability != CONFIG_DURABILITY_MEMORY)
+        return fail(error, "durability is \"%s\", but store memory has only \"memory\"",
+                    durabilities[c->durability]);
+    if (!on_disk && (c->export_file || c->backup))
+        return fail(error, "%s: needs a store on disk", c->export_file ? "export" : "backup");
+    return true;
+}
+
 /*
  * The sources in rising order. The first pass over the last two is for the file's name, the second
  * for precedence.
@@ -330,7 +357,7 @@ static bool apply_sources(config *c, int argc, char *const *argv, char *const *e
                     c->tls_cert ? "tls-cert" : "tls-key");
     if (c->tls_client_ca && !c->tls_cert)
         return fail(error, "tls-cert: is needed with tls-client-ca");
-    return true;
+    return resolve_store(c, error);
 }
 
 config_outcome config_load(config *out, int argc, char *const *argv, char *const *environment,

@@ -17,9 +17,15 @@
 
 #include "log.h"
 
-typedef enum config_store { CONFIG_STORE_MEMORY } config_store;
 typedef enum config_scoring { CONFIG_SCORING_F32, CONFIG_SCORING_INT16 } config_scoring;
-typedef enum config_durability { CONFIG_DURABILITY_MEMORY } config_durability;
+
+/* The last three are the numbers of server/store.h. */
+typedef enum config_durability {
+    CONFIG_DURABILITY_AUTO,
+    CONFIG_DURABILITY_MEMORY,
+    CONFIG_DURABILITY_ASYNC,
+    CONFIG_DURABILITY_SYNC
+} config_durability;
 
 /* Every value lies in the range that the table gives it. Strings are the configuration's own. */
 typedef struct config {
@@ -31,10 +37,12 @@ typedef struct config {
     char *tls_key;       /* NULL if tls_cert is, and only then */
     char *tls_client_ca; /* NULL: clients need no certificates; needs tls_cert */
     char *tokens;        /* NULL: everything is allowed to everybody */
-    bool check;          /* verify the model, then exit */
+    char *store;         /* option_store_folder has its folder */
+    char *export_file;   /* to write the store's events to, and exit; NULL: none */
+    char *backup;        /* a folder that SIGUSR1 makes a copy of the store in; NULL: none */
+    bool check;          /* verify model and store, then exit */
 
-    uint32_t store;      /* a config_store */
-    uint32_t durability; /* a config_durability */
+    uint32_t durability; /* a config_durability, not AUTO */
     uint32_t log_level;  /* a log_level */
 
     uint32_t threads;                     /* event loops; 0: as many as there are cores */

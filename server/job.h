@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "errand.h"
 #include "event.h"
 #include "grpc.h"
 #include "ledger.h"
@@ -25,22 +26,9 @@ typedef enum operation {
     OPERATION_DELETE
 } operation;
 
-/* What a store knows of one user. */
-typedef struct history_info {
-    uint64_t sequence; /* 0: no history */
-    int64_t first_time_ms;
-    int64_t last_time_ms;
-    size_t bytes;
-} history_info;
-
-/* What was certain of an append when it was answered; the numbers are vql.v1.Durability's. */
-typedef enum durability {
-    DURABILITY_MEMORY = 1,
-    DURABILITY_ASYNC = 2,
-    DURABILITY_SYNC = 3
-} durability;
-
 typedef struct job {
+    errand errand; /* first, so that it is the job too: what a clerk is asked to do for it */
+
     /*
      * Where it is: a queue's link, the thread that it came from, the exchange that waits for it
      * (NULL: nobody does).
@@ -55,6 +43,7 @@ typedef struct job {
     atomic_bool cancelled;
     uint64_t deadline_ns; /* on the clock of `now`; UINT64_MAX: none */
     uint64_t arrived_ns;  /* on the same clock: since when it waits */
+    struct load *load;    /* of its user's cache, which it waits for or scores with; NULL: none */
     uint64_t due_ns;      /* job_queue: what it is ordered by, and by order among equals */
     uint64_t order;
 
@@ -69,6 +58,7 @@ typedef struct job {
     event
         *events; /* [event_count]: of the request; for OPERATION_GET, of the answer, newest last */
     size_t event_count, event_capacity;
+    bool ids_checked; /* events of a score: those applied are taken out, as of history */
     uint32_t max_events;
     uint64_t before_sequence;
 

@@ -51,6 +51,35 @@ enum {
     /* Milliseconds after which a shard looks through its queues for what is not waited for. */
     LIMIT_SWEEP_MS = 10,
 
+    /*
+     * Milliseconds between two times that the log of a store on disk is written out, where commits
+     * do not wait for that.
+     */
+    LIMIT_SYNC_MS = 50,
+
+    /* Appends that share a commit: what a slow disk makes wait at most. */
+    LIMIT_COMMIT_ERRANDS = 4096,
+
+    /* Users of one shard whose caches are being made from disk at once: 9 KiB each. */
+    LIMIT_LOADS = 1024,
+
+    /*
+     * A snapshot is saved when a cache is evicted that has so many events more than the last one,
+     * and when it has grown by the second number: a load replays no more. Snapshots that are not
+     * written yet take so many bytes at most.
+     */
+    LIMIT_SNAPSHOT_EVENTS = 256,
+    LIMIT_SNAPSHOT_GROWTH = 4096,
+    LIMIT_SNAPSHOT_BYTES = 16777216,
+
+    /*
+     * A store on disk: the cache of what was read, and the size from which on a value is kept
+     * beside the sorted files.
+     */
+    LIMIT_BLOCK_CACHE_BYTES = 67108864,
+    LIMIT_MEMTABLE_BYTES = 16777216, /* a start after a crash replays a log of that */
+    LIMIT_BLOB_BYTES = 4096,
+
     /* Candidates scored between two looks at the deadline: well under a millisecond. */
     LIMIT_SCORE_CHUNK = 128,
 

@@ -5,18 +5,59 @@
 #include <stdlib.h>
 
 #include "config.h"
+#include "database.h"
 #include "huge_pages.h"
 #include "log.h"
+#include "option.h"
 #include "registry.h"
 #include "secrets.h"
 #include "server.h"
+#include "store_export.h"
+#include "store_walk.h"
 #include "vql/kernels.h"
 
 enum { EXIT_USAGE = 2 };
 
 extern char **environ;
 
-/* Loads the model and serves it, or with --check does not. */
+static bool check_store(database *d)
+{
+    walk_totals totals;
+    database_error error;
+    if (!store_walk(d, NULL, NULL, &totals, &error)) {
+        log_error("the store is damaged", log_str("error", error.text));
+        return false;
+    }
+    log_info("the store is whole", log_u64("users", totals.users), log_u64("events", totals.events),
+             log_u64("ids", totals.ids), log_u64("snapshots", totals.snapshots),
+             log_u64("bad_snapshots", totals.bad_snapshots));
+    return true;
+}
+
+/* Opens the store, if there is one, and serves. */
+static bool run_with_store(const config *c, const registry *models, secrets *files)
+{
+    const char *folder = option_store_folder(c->store);
+    if (!folder)
+        return c->check || server_run(c, models, NULL, files);
+    database_error error;
+    const bool serves = !c->check && !c->export_file;
+    database *d = serves ? database_open(folder, (durability)c->durability, &error)
+                         : database_open_to_read(folder, &error);
+    if (!d) {
+        log_error("cannot open the store", log_str("error", error.text));
+        return false;
+    }
+    bool ok;
+    if (serves)
+        ok = server_run(c, models, d, files);
+    else
+        ok = c->check ? check_store(d) : store_export(d, c->export_file);
+    database_close(d);
+    return ok;
+}
+
+/* Loads the model and serves it, or does with the store what was asked. */
 static int run_with(const config *c, secrets *files)
 {
     registry models = {0};
@@ -40,7 +81,7 @@ static int run_with(const config *c, secrets *files)
              log_u64("items", shape->items), log_str("kernels", vql_kernels_name()),
              log_u64("tasks", shape->tasks), log_u64("event_types", shape->event_types),
              log_u64("bytes", vql_model_bytes(models.model) + vql_catalog_bytes(models.catalog)));
-    const bool ok = c->check || server_run(c, &models, files);
+    const bool ok = run_with_store(c, &models, files);
     registry_unload(&models);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -57,6 +57,20 @@ static option_result set_string(const char *text, bool valid, char **field)
     return OPTION_OK;
 }
 
+const char *option_store_folder(const char *value)
+{
+    static const char prefix[] = "rocksdb:";
+    const size_t length = strlen(prefix);
+    return strncmp(value, prefix, length) == 0 ? value + length : NULL;
+}
+
+static bool is_store(const char *text)
+{
+    const char *folder = option_store_folder(text);
+    return folder ? *folder != '\0' && strlen(text) < OPTION_PATH_BYTES
+                  : strcmp(text, "memory") == 0;
+}
+
 static option_result set_flag(const char *text, bool *field)
 {
     const bool on = strcmp(text, "true") == 0;
@@ -84,6 +98,8 @@ option_result option_set(const option *o, const char *text, void *fields)
         return set_string(text, *text != '\0' && strlen(text) < OPTION_PATH_BYTES, field);
     case OPTION_ADDRESSES:
         return set_string(text, address_list_parse(text, where, LIMIT_LISTENERS) > 0, field);
+    case OPTION_STORE:
+        return set_string(text, is_store(text), field);
     case OPTION_FLAG:
         return set_flag(text, field);
     case OPTION_CHOICE:
@@ -100,7 +116,7 @@ option_result option_set(const option *o, const char *text, void *fields)
 
 void option_clear(const option *o, void *fields)
 {
-    if (o->kind != OPTION_FILE && o->kind != OPTION_ADDRESSES)
+    if (o->kind != OPTION_FILE && o->kind != OPTION_ADDRESSES && o->kind != OPTION_STORE)
         return;
     char **field = (void *)((char *)fields + o->offset);
     free(*field);
@@ -135,6 +151,9 @@ void option_values(const option *o, char *out)
         (void)snprintf(out, OPTION_VALUES_BYTES,
                        "1 to %d of HOST:PORT (port 0 to 65535) and unix:/PATH, joined by commas",
                        LIMIT_LISTENERS);
+        return;
+    case OPTION_STORE:
+        (void)snprintf(out, OPTION_VALUES_BYTES, "memory or rocksdb:DIR");
         return;
     case OPTION_FLAG:
         (void)snprintf(out, OPTION_VALUES_BYTES, "true or false");

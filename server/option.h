@@ -19,6 +19,7 @@ enum {
 typedef enum option_kind {
     OPTION_FILE,      /* char *: a path */
     OPTION_ADDRESSES, /* char *: HOST:PORT or unix:PATH, several joined by commas */
+    OPTION_STORE,     /* char *: memory, or rocksdb:DIR */
     OPTION_FLAG,      /* bool: true or false */
     OPTION_CHOICE,    /* uint32_t: the index of one of the choices */
     OPTION_COUNT,     /* uint32_t: a number */
@@ -45,6 +46,9 @@ typedef enum option_result { OPTION_OK, OPTION_REFUSED, OPTION_NO_MEMORY } optio
  * field is as it was.
  */
 option_result option_set(const option *o, const char *text, void *fields);
+
+/* The folder that a value of OPTION_STORE names; NULL: memory. */
+const char *option_store_folder(const char *value);
 
 /* Frees the option's field in *fields if it is a string. */
 void option_clear(const option *o, void *fields);

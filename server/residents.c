@@ -9,6 +9,7 @@
 typedef struct resident {
     eviction_entry entry; /* first, so that it is the resident too */
     vql_cache *cache;
+    cache_mark mark;
 } resident;
 
 struct residents {
@@ -17,6 +18,8 @@ struct residents {
     id_map users; /* -> resident */
     eviction eviction;
     uint64_t evictions;
+    evicted *tell; /* NULL: nobody */
+    void *context;
 };
 
 residents *residents_new(size_t budget_bytes)
@@ -32,6 +35,12 @@ residents *residents_new(size_t budget_bytes)
     r->budget_bytes = budget_bytes;
     eviction_init(&r->eviction);
     return r;
+}
+
+void residents_on_evict(residents *r, evicted *tell, void *context)
+{
+    r->tell = tell;
+    r->context = context;
 }
 
 static void resident_free(residents *r, resident *one)
@@ -74,6 +83,12 @@ const vql_cache *residents_peek(const residents *r, uint64_t user_id)
     return one ? one->cache : NULL;
 }
 
+cache_mark *residents_mark(residents *r, uint64_t user_id)
+{
+    resident *one = id_map_get(&r->users, user_id);
+    return &one->mark;
+}
+
 static size_t resident_bytes(const resident *one)
 {
     return sizeof *one + vql_cache_bytes(one->cache);
@@ -88,6 +103,7 @@ bool residents_put(residents *r, uint64_t user_id, vql_cache *cache)
     if (!one)
         return false;
     one->cache = cache;
+    one->mark = (cache_mark){0};
     eviction_add(&r->eviction, &one->entry, user_id, resident_bytes(one));
     id_map_put(&r->users, user_id, one);
     return true;
@@ -123,6 +139,8 @@ void residents_settle(residents *r)
         if (!victim)
             return;
         (void)id_map_remove(&r->users, victim->entry.id);
+        if (r->tell)
+            r->tell(r->context, victim->entry.id, victim->cache, victim->mark);
         resident_free(r, victim);
         r->evictions++;
     }

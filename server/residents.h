@@ -18,6 +18,15 @@
 
 typedef struct residents residents;
 
+/* What a cache is of; the owner keeps it so. Zeros at first. */
+typedef struct cache_mark {
+    uint64_t born, sequence; /* the history, and the last event in the cache */
+    uint64_t saved;          /* the sequence number of the snapshot that was saved last */
+} cache_mark;
+
+/* Is told of a cache before it is dropped for the budget's sake. */
+typedef void evicted(void *context, uint64_t user_id, const vql_cache *cache, cache_mark mark);
+
 typedef struct residents_counts {
     size_t users;
     size_t bytes;       /* what counts of them */
@@ -26,6 +35,9 @@ typedef struct residents_counts {
 
 /* budget_bytes: 0 for no limit. NULL: no memory. */
 residents *residents_new(size_t budget_bytes);
+
+/* Has evictions told of. */
+void residents_on_evict(residents *r, evicted *tell, void *context);
 
 /* Frees all caches. NULL is allowed. */
 void residents_free(residents *r);
@@ -38,6 +50,9 @@ vql_cache *residents_get(residents *r, uint64_t user_id);
 
 /* The same without counting as a use. */
 const vql_cache *residents_peek(const residents *r, uint64_t user_id);
+
+/* The mark of a user's cache that is here. */
+cache_mark *residents_mark(residents *r, uint64_t user_id);
 
 /* Takes a cache of a user that has none here. False: no memory; the cache is the caller's. */
 bool residents_put(residents *r, uint64_t user_id, vql_cache *cache);

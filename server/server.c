@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -12,6 +13,7 @@
 #include "limit.h"
 #include "listener.h"
 #include "log.h"
+#include "option.h"
 #include "worker.h"
 
 enum {
@@ -25,6 +27,7 @@ typedef struct server {
     const config *config;
     const registry *models;
     secrets *secrets;
+    database *database; /* NULL: histories are in memory */
     listener listeners[LIMIT_LISTENERS];
     uint32_t listener_count; /* that are open */
     census *census;          /* NULL: no limit */
@@ -34,7 +37,7 @@ typedef struct server {
     uint32_t started;
 
     uv_loop_t loop;
-    uv_signal_t terminate, interrupt, hangup;
+    uv_signal_t terminate, interrupt, hangup, copy;
     uv_timer_t drain, watch;
     uint64_t drain_end_ms; /* on the control loop's clock */
     bool stopping;
@@ -113,20 +116,39 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->connections.wall_ms = wall_clock_ms;
 }
 
+/* A shard with the stores of its own. */
+static shard *make_shard_on_disk(const server *s, const shard_options *options)
+{
+    store *writer = store_rocksdb_open(s->database);
+    store *reader = store_rocksdb_open(s->database);
+    clerk *c = writer && reader ? clerk_new(writer, reader) : NULL;
+    if (!c) {
+        if (writer)
+            store_close(writer);
+        if (reader)
+            store_close(reader);
+        return NULL;
+    }
+    shard *made = shard_new_with_clerk(s->models, c, options);
+    if (!made)
+        clerk_free(c);
+    return made;
+}
+
 /* One of `count` shards, which share the memory evenly. */
 static shard *make_shard(const server *s, uint32_t count)
 {
-    store *st = store_memory_open();
-    if (!st)
-        return NULL;
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
         .shed_target_ms = s->config->shed_target_ms,
         .shed_interval_ms = s->config->shed_interval_ms,
     };
-    shard *made = shard_new(s->models, st, &options);
-    if (!made)
+    if (s->database)
+        return make_shard_on_disk(s, &options);
+    store *st = store_memory_open();
+    shard *made = st ? shard_new(s->models, st, &options) : NULL;
+    if (st && !made)
         store_close(st);
     return made;
 }
@@ -306,6 +328,24 @@ static void on_watch(uv_timer_t *timer)
     secrets_reload(s->secrets, false);
 }
 
+/* Copies the store; the control thread has nothing else to do meanwhile. */
+static void on_copy(uv_signal_t *handle, int number)
+{
+    (void)number;
+    const server *s = handle->data;
+    char path[OPTION_PATH_BYTES + 32];
+    const time_t now = time(NULL);
+    struct tm utc;
+    char stamp[24];
+    (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
+    (void)snprintf(path, sizeof path, "%s/%s", s->config->backup, stamp);
+    database_error error;
+    if (database_copy(s->database, path, &error))
+        log_info("store copied", log_str("path", path));
+    else
+        log_error("cannot copy the store", log_str("error", error.text));
+}
+
 static bool init_control(server *s)
 {
     if (uv_loop_init(&s->loop) != 0)
@@ -315,6 +355,8 @@ static bool init_control(server *s)
     (void)uv_signal_init(&s->loop, &s->hangup);
     (void)uv_timer_init(&s->loop, &s->drain);
     (void)uv_timer_init(&s->loop, &s->watch);
+    (void)uv_signal_init(&s->loop, &s->copy);
+    s->copy.data = s;
     s->terminate.data = s;
     s->interrupt.data = s;
     s->hangup.data = s;
@@ -323,7 +365,8 @@ static bool init_control(server *s)
     return uv_timer_start(&s->watch, on_watch, WATCH_MS, WATCH_MS) == 0 &&
            uv_signal_start(&s->hangup, on_hangup, SIGHUP) == 0 &&
            uv_signal_start(&s->terminate, on_signal, SIGTERM) == 0 &&
-           uv_signal_start(&s->interrupt, on_signal, SIGINT) == 0;
+           uv_signal_start(&s->interrupt, on_signal, SIGINT) == 0 &&
+           (!s->config->backup || uv_signal_start(&s->copy, on_copy, SIGUSR1) == 0);
 }
 
 static void clear_control(server *s)
@@ -331,6 +374,7 @@ static void clear_control(server *s)
     uv_close((uv_handle_t *)&s->terminate, NULL);
     uv_close((uv_handle_t *)&s->interrupt, NULL);
     uv_close((uv_handle_t *)&s->hangup, NULL);
+    uv_close((uv_handle_t *)&s->copy, NULL);
     uv_close((uv_handle_t *)&s->drain, NULL);
     uv_close((uv_handle_t *)&s->watch, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
@@ -359,9 +403,9 @@ static bool make_census(server *s)
     return s->census != NULL;
 }
 
-bool server_run(const config *c, const registry *models, secrets *files)
+bool server_run(const config *c, const registry *models, database *d, secrets *files)
 {
-    server s = {.config = c, .models = models, .secrets = files};
+    server s = {.config = c, .models = models, .database = d, .secrets = files};
     const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();
     if (c->memory > 0 && c->memory / count < LIMIT_LEAST_MEMORY) {
         log_error("memory: too little for each thread", log_u64("memory", c->memory),

@@ -3,10 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache_maker.h"
+#include "histories.h"
 #include "lane.h"
 #include "limit.h"
-#include "residents.h"
 #include "vql/cache.h"
 #include "vql/scorer.h"
 
@@ -20,14 +19,14 @@ enum {
 
 struct shard {
     const registry *models;
-    store *store;
-    residents *residents; /* caches; one that is missing is made from the store */
-    cache_maker maker;
+    histories histories;
     lane lanes[LANES];
     uint32_t turn;     /* the lane whose turn it is next */
     job *dropped;      /* by the last sweep, linked by next_queued */
     uint64_t sweep_ns; /* when the next one is due */
     pushback pushback; /* for those that find the shard full */
+    size_t away;       /* jobs that the clerk has, or that wait for a load */
+    bool clerk_turn;   /* what the clerk has done goes before the lanes, every other time */
 };
 
 /* How many times a short request's longest wait a lane's may be. */
@@ -55,43 +54,44 @@ static bool init_lanes(shard *s, const shard_options *options)
     return true;
 }
 
-shard *shard_new(const registry *models, store *st, const shard_options *options)
+static shard *make(const registry *models, store *st, clerk *c, const shard_options *options)
 {
     shard *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
     s->models = models;
-    s->store = st;
-    if (!init_lanes(s, options))
-        goto free_shard;
-    s->residents = residents_new(options->budget_bytes);
-    if (!s->residents)
-        goto free_lanes;
-    s->maker = (cache_maker){
-        .models = models,
-        .store = st,
-        .residents = s->residents,
-        .format = options->cache_format,
-    };
-    if (!cache_maker_init(&s->maker))
-        goto free_residents;
-    return s;
-free_residents:
-    residents_free(s->residents);
-free_lanes:
-    clear_lanes(s);
-free_shard:
+    if (init_lanes(s, options)) {
+        if (histories_init(&s->histories, models, st, c, options->budget_bytes,
+                           options->cache_format))
+            return s;
+        clear_lanes(s);
+    }
     free(s);
     return NULL;
+}
+
+shard *shard_new(const registry *models, store *st, const shard_options *options)
+{
+    return make(models, st, NULL, options);
+}
+
+shard *shard_new_with_clerk(const registry *models, clerk *c, const shard_options *options)
+{
+    return make(models, NULL, c, options);
+}
+
+void shard_set_wake(shard *s, void (*wake)(void *context), void *context)
+{
+    if (s->histories.clerk)
+        clerk_set_wake(s->histories.clerk, wake, context);
 }
 
 void shard_free(shard *s)
 {
     if (!s)
         return;
-    cache_maker_clear(&s->maker);
-    residents_free(s->residents);
-    store_close(s->store);
+    (void)shard_take(s); /* which is none, and has the clerk end */
+    histories_clear(&s->histories);
     clear_lanes(s);
     free(s);
 }
@@ -99,7 +99,7 @@ void shard_free(shard *s)
 /* How many jobs wait or are in hand, those that were dropped left out. */
 static size_t count_jobs(const shard *s)
 {
-    size_t count = 0;
+    size_t count = s->away;
     for (uint32_t i = 0; i < LANES; i++)
         count += lane_jobs(&s->lanes[i]);
     return count;
@@ -141,83 +141,20 @@ bool shard_refuses(const shard *s, bool is_long)
 
 bool shard_idle(const shard *s)
 {
-    return !s->dropped && count_jobs(s) == 0;
+    return !s->dropped && count_jobs(s) == s->away &&
+           !(s->histories.clerk && clerk_has_done(s->histories.clerk));
 }
 
 static bool no_memory(job *j)
 {
-    grpc_fail(&j->error, GRPC_UNAVAILABLE, "user_id %llu: the server is out of memory",
-              (unsigned long long)j->user_id);
-    j->error.reason = "NO_MEMORY";
-    j->error.pushback_ms = LIMIT_PUSHBACK_MS;
-    return false;
+    return histories_fail(j, STORE_NO_MEMORY);
 }
 
 /* The cache of a user with few events, or none. NULL: no memory. */
-static vql_cache *find_small_cache(shard *s, uint64_t user_id)
+static vql_cache *find_small_cache(histories *h, uint64_t user_id)
 {
-    vql_cache *cache = residents_get(s->residents, user_id);
-    return cache ? cache : cache_maker_make(&s->maker, user_id);
-}
-
-/*
- * A user whose cache was evicted is not given a new one: the store has the events, and a score will
- * make it. A new user's is made at once, while that costs nothing.
- */
-static void run_append(shard *s, job *j)
-{
-    const size_t asked = j->event_count;
-    j->sequence = store_info(s->store, j->user_id).sequence;
-    j->durability = s->store->durability;
-    if (asked == 0)
-        return;
-    vql_cache *cache = j->sequence == 0 ? find_small_cache(s, j->user_id)
-                                        : residents_get(s->residents, j->user_id);
-    if ((j->sequence == 0 && !cache) ||
-        !store_append(s->store, j->user_id, j->events, &j->event_count, &j->sequence)) {
-        no_memory(j);
-        return;
-    }
-    j->appended = (uint32_t)j->event_count;
-    j->duplicates = (uint32_t)(asked - j->event_count);
-    if (!cache)
-        return;
-    /* A cache that cannot take the events is dropped, and made again when it is needed. */
-    if (cache_maker_append(&s->maker, cache, j->events, j->event_count))
-        residents_resized(s->residents, j->user_id);
-    else
-        residents_drop(s->residents, j->user_id);
-}
-
-static void run_delete(shard *s, job *j)
-{
-    residents_drop(s->residents, j->user_id);
-    cache_maker_forget(&s->maker, j->user_id);
-    j->deleted = store_erase(s->store, j->user_id);
-}
-
-static void run_get(shard *s, job *j)
-{
-    j->history = store_info(s->store, j->user_id);
-    j->sequence = j->history.sequence;
-    if (j->sequence == 0)
-        return;
-    const vql_cache *cache = residents_peek(s->residents, j->user_id);
-    if (cache) {
-        j->cache_bytes = vql_cache_bytes(cache);
-        for (uint32_t g = 0; g < vql_model_shape(s->models->model)->groups; g++)
-            j->occupied[g] = vql_cache_occupied(cache, g);
-    }
-    uint64_t end = j->sequence + 1;
-    if (j->before_sequence != 0 && j->before_sequence < end)
-        end = j->before_sequence;
-    const size_t count = end - 1 < j->max_events ? (size_t)(end - 1) : j->max_events;
-    if (!job_reserve_events(j, count)) {
-        no_memory(j);
-        return;
-    }
-    j->first_event_sequence = end - count;
-    j->event_count = store_read(s->store, j->user_id, j->first_event_sequence, j->events, count);
+    vql_cache *cache = residents_get(h->residents, user_id);
+    return cache ? cache : cache_maker_make(&h->maker, user_id);
 }
 
 /*
@@ -226,16 +163,18 @@ static void run_get(shard *s, job *j)
  */
 static bool fold_with_events(shard *s, vql_scorer *scorer, job *j, const vql_cache *cache)
 {
-    if (!store_drop_applied(s->store, j->user_id, j->events, &j->event_count))
+    if (!j->ids_checked &&
+        store_drop_applied(s->histories.store, j->user_id, j->events, &j->event_count) != STORE_OK)
         return false;
     vql_cache *extended = NULL;
     if (!cache)
-        extended = cache_maker_new(&s->maker, j->user_id, NULL);
+        extended = cache_maker_new(&s->histories.maker, j->user_id, NULL);
     else if (vql_cache_clone(cache, &extended) != VQL_OK)
         return false;
     if (!extended)
         return false;
-    const bool appended = cache_maker_append(&s->maker, extended, j->events, j->event_count);
+    const bool appended =
+        cache_maker_append(&s->histories.maker, extended, j->events, j->event_count);
     if (appended)
         vql_scorer_begin(scorer, extended, j->time_ms);
     vql_cache_free(extended);
@@ -254,10 +193,9 @@ static bool fold(shard *s, lane *l, job *j, const vql_cache *cache)
     return true;
 }
 
-/* Looks up the history. False: it is older than the request demands, as the job's error says. */
-static bool check_sequence(shard *s, job *j)
+/* False: the history is older than the request demands, as the job's error says. */
+static bool check_sequence(job *j)
 {
-    j->sequence = store_info(s->store, j->user_id).sequence;
     if (j->sequence >= j->min_sequence)
         return true;
     grpc_fail(&j->error, GRPC_FAILED_PRECONDITION,
@@ -269,7 +207,12 @@ static bool check_sequence(shard *s, job *j)
 }
 
 /* What a step has come to. */
-typedef enum progress { GOES_ON, ANSWERED, MOVED } progress;
+typedef enum progress {
+    GOES_ON,
+    ANSWERED,
+    MOVED, /* the job is for the rebuild lane */
+    AWAY,  /* the clerk has it, or it waits for a load */
+} progress;
 
 /*
  * The cache of a user with many events, rebuilt step by step if it is missing, in the lane for
@@ -277,14 +220,14 @@ typedef enum progress { GOES_ON, ANSWERED, MOVED } progress;
  */
 static vql_cache *find_large_cache(shard *s, lane *l, job *j, progress *p)
 {
-    vql_cache *cache = residents_get(s->residents, j->user_id);
+    vql_cache *cache = residents_get(s->histories.residents, j->user_id);
     if (cache)
         return cache;
     *p = MOVED;
     if (l != &s->lanes[LANE_REBUILD])
         return NULL;
     l->phase = LANE_REBUILDING;
-    switch (cache_maker_rebuild(&s->maker, j->user_id)) {
+    switch (cache_maker_rebuild(&s->histories.maker, j->user_id)) {
     case REBUILD_GOES_ON:
         *p = GOES_ON;
         return NULL;
@@ -295,7 +238,7 @@ static vql_cache *find_large_cache(shard *s, lane *l, job *j, progress *p)
     case REBUILD_DONE:
         break;
     }
-    return residents_get(s->residents, j->user_id);
+    return residents_get(s->histories.residents, j->user_id);
 }
 
 /* Comes as far as to have the user's cache folded, in as many steps as that takes. */
@@ -303,14 +246,17 @@ static progress step_fold(shard *s, lane *l, job *j)
 {
     progress p = ANSWERED;
     const vql_cache *cache = NULL;
-    if (!check_sequence(s, j))
+    history_info info;
+    (void)store_info(s->histories.store, j->user_id, &info); /* in memory, it never fails */
+    j->sequence = info.sequence;
+    if (!check_sequence(j))
         return ANSWERED;
     if (j->sequence >= LIMIT_REBUILD_CHUNK) {
         cache = find_large_cache(s, l, j, &p);
         if (!cache)
             return p;
     } else if (j->sequence > 0) {
-        cache = find_small_cache(s, j->user_id);
+        cache = find_small_cache(&s->histories, j->user_id);
         if (!cache) {
             (void)no_memory(j);
             return ANSWERED;
@@ -319,11 +265,56 @@ static progress step_fold(shard *s, lane *l, job *j)
     return fold(s, l, j, cache) ? GOES_ON : ANSWERED;
 }
 
+static progress send_away(shard *s, job *j)
+{
+    s->away++;
+    j->errand.kind = ERRAND_JOB;
+    clerk_send(s->histories.clerk, &j->errand);
+    return AWAY;
+}
+
+/* True when ids have to be looked up for the events of the request to be those that are new. */
+static bool has_unchecked_ids(const job *j)
+{
+    if (j->ids_checked && j->history.sequence == j->sequence)
+        return false;
+    for (size_t i = 0; i < j->event_count; i++)
+        if (j->events[i].id != 0)
+            return true;
+    return false;
+}
+
+/* The same with a clerk: a cache that is missing is loaded, beside other users' jobs. */
+static progress step_fold_loaded(shard *s, lane *l, job *j)
+{
+    histories *h = &s->histories;
+    bool ok = true;
+    const vql_cache *cache = j->load ? NULL : residents_get(h->residents, j->user_id);
+    if (cache) {
+        j->sequence = residents_mark(h->residents, j->user_id)->sequence;
+    } else {
+        if (loads_wait(&h->loads, j, &ok)) {
+            s->away++;
+            return AWAY;
+        }
+        if (!histories_fail(j, ok ? j->load->code : STORE_NO_MEMORY))
+            return ANSWERED;
+        cache = j->load->cache;
+        j->sequence = j->load->mark.sequence;
+    }
+    if (!check_sequence(j))
+        return ANSWERED;
+    if (has_unchecked_ids(j))
+        return send_away(s, j);
+    j->ids_checked = true;
+    return fold(s, l, j, cache) ? GOES_ON : ANSWERED;
+}
+
 /* Scores the next candidates. */
 static progress step_score(shard *s, lane *l, job *j)
 {
     if (l->phase != LANE_SCORING) {
-        const progress p = step_fold(s, l, j);
+        const progress p = s->histories.clerk ? step_fold_loaded(s, l, j) : step_fold(s, l, j);
         if (p != GOES_ON || l->phase != LANE_SCORING)
             return p;
     }
@@ -339,19 +330,12 @@ static progress step_score(shard *s, lane *l, job *j)
 /* Works on the job in hand. */
 static progress work(shard *s, lane *l, job *j)
 {
-    switch (j->operation) {
-    case OPERATION_SCORE:
+    if (j->operation == OPERATION_SCORE)
         return step_score(s, l, j);
-    case OPERATION_APPEND:
-        run_append(s, j);
-        return ANSWERED;
-    case OPERATION_GET:
-        run_get(s, j);
-        return ANSWERED;
-    case OPERATION_DELETE:
-        run_delete(s, j);
-        return ANSWERED;
-    }
+    if (s->histories.clerk)
+        return send_away(s, j);
+    errand_run(&j->errand, s->histories.store);
+    histories_finish(&s->histories, j, j->errand.code);
     return ANSWERED;
 }
 
@@ -387,13 +371,49 @@ static job *take_dropped(shard *s)
     return j;
 }
 
+/* Puts jobs among those that are dropped. */
+static void drop_all(shard *s, job *jobs)
+{
+    job **end = &s->dropped;
+    while (*end)
+        end = &(*end)->next_queued;
+    *end = jobs;
+    for (; jobs; jobs = jobs->next_queued)
+        s->away--;
+}
+
+/* Has the clerk end, and drops what it had. */
+static void recall(shard *s)
+{
+    histories *h = &s->histories;
+    clerk_stop(h->clerk);
+    for (errand *e = clerk_take(h->clerk); e; e = clerk_take(h->clerk)) {
+        switch (e->kind) {
+        case ERRAND_JOB:
+            ((job *)(void *)e)->next_queued = NULL;
+            drop_all(s, (job *)(void *)e);
+            break;
+        case ERRAND_LOAD:
+            drop_all(s, loads_abandon(&h->loads, (load_errand *)(void *)e));
+            break;
+        case ERRAND_SAVE:
+            histories_saved(h, (save_errand *)(void *)e);
+            break;
+        }
+    }
+}
+
 job *shard_take(shard *s)
 {
+    if (s->histories.clerk)
+        recall(s);
     job *j = take_dropped(s);
     for (uint32_t i = 0; i < LANES && !j; i++) {
         (void)lane_current(&s->lanes[i], 0);
         j = lane_release(&s->lanes[i]);
     }
+    if (j)
+        loads_leave(&s->histories.loads, j);
     return j;
 }
 
@@ -410,13 +430,75 @@ static job *step_lane(shard *s, lane *l, uint64_t now_ns)
         return NULL;
     case ANSWERED:
         shedder_served(&l->shedder, now_ns);
-        residents_settle(s->residents);
+        residents_settle(s->histories.residents);
         return lane_release(l);
     case MOVED:
         lane_push(&s->lanes[LANE_REBUILD], lane_release(l), now_ns);
         return NULL;
+    case AWAY:
+        shedder_served(&l->shedder, now_ns);
+        (void)lane_release(l);
+        return NULL;
     }
     return NULL;
+}
+
+/* Jobs that were away go on. They waited for the disk: only from now on for this thread. */
+static void take_back(shard *s, job *jobs, uint64_t now_ns)
+{
+    while (jobs) {
+        job *j = jobs;
+        jobs = j->next_queued;
+        s->away--;
+        j->arrived_ns = now_ns;
+        lane_push(&s->lanes[lane_of(j)], j, now_ns);
+    }
+}
+
+/* The clerk has done what a job asked for. NULL: the job is to be worked on. */
+static job *finish_job(shard *s, job *j, uint64_t now_ns)
+{
+    if (j->operation == OPERATION_SCORE && j->errand.code == STORE_OK) {
+        j->next_queued = NULL;
+        take_back(s, j, now_ns);
+        return NULL;
+    }
+    s->away--;
+    histories_finish(&s->histories, j, j->errand.code);
+    residents_settle(s->histories.residents);
+    return j;
+}
+
+/* Takes something that the clerk has done: a job when it is answered, else NULL. */
+static job *step_clerk(shard *s, uint64_t now_ns)
+{
+    histories *h = &s->histories;
+    errand *e = clerk_take(h->clerk);
+    switch (e->kind) {
+    case ERRAND_JOB:
+        return finish_job(s, (job *)(void *)e, now_ns);
+    case ERRAND_LOAD:
+        take_back(s, loads_step(&h->loads, (load_errand *)(void *)e), now_ns);
+        return NULL;
+    case ERRAND_SAVE:
+        histories_saved(h, (save_errand *)(void *)e);
+        return NULL;
+    }
+    return NULL;
+}
+
+/* A step of the clerk's or of a lane's. */
+static job *step(shard *s, uint64_t now_ns)
+{
+    clerk *c = s->histories.clerk;
+    const bool done = c && clerk_has_done(c);
+    s->clerk_turn = done && !s->clerk_turn;
+    if (s->clerk_turn)
+        return step_clerk(s, now_ns);
+    lane *l = next_lane(s);
+    if (l)
+        return step_lane(s, l, now_ns);
+    return done ? step_clerk(s, now_ns) : NULL;
 }
 
 job *shard_step(shard *s, uint64_t now_ns)
@@ -424,8 +506,9 @@ job *shard_step(shard *s, uint64_t now_ns)
     if (now_ns >= s->sweep_ns)
         sweep(s, now_ns);
     job *j = take_dropped(s);
+    if (!j)
+        j = step(s, now_ns);
     if (j)
-        return j;
-    lane *l = next_lane(s);
-    return l ? step_lane(s, l, now_ns) : NULL;
+        loads_leave(&s->histories.loads, j);
+    return j;
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clerk.h"
 #include "job.h"
 #include "registry.h"
 #include "store.h"
@@ -35,6 +36,14 @@ typedef struct shard_options {
  */
 shard *shard_new(const registry *models, store *s, const shard_options *options);
 
+/*
+ * The same with the clerk of a store that may block: what the shard asks it for it takes when
+ * shard_step is next called. wake is called, by any thread, when it is to be; to be set before the
+ * first job.
+ */
+shard *shard_new_with_clerk(const registry *models, clerk *c, const shard_options *options);
+void shard_set_wake(shard *s, void (*wake)(void *context), void *context);
+
 /* Frees the shard and its store. No job may wait in it. */
 void shard_free(shard *s);
 
@@ -50,7 +59,7 @@ bool shard_submit(shard *s, job *j, uint64_t now_ns);
  */
 bool shard_refuses(const shard *s, bool is_long);
 
-/* True when no job waits. */
+/* True when there is nothing to work on: no job waits, but for the clerk. */
 bool shard_idle(const shard *s);
 
 /* Takes some job back out, unanswered. NULL: none waits. */

@@ -2,8 +2,11 @@
  * A store: the truth of users' histories. The event log of a user is (sequence, item, type, time,
  * event id), sequence numbers counting from 1 without gaps; caches are made from it.
  *
- * One store serves one shard and is used by the shard's thread alone. A store is one table of
- * functions; store_memory.c is the one that keeps everything in this process.
+ * A store is one table of functions: store_memory.c keeps everything in this process, and never
+ * blocks; store_rocksdb.c keeps it on disk, and does. One thread at a time uses a store.
+ *
+ *   append, append, save … ── commit ──> they hold as the store's durability says
+ *   pin ── info, load, read … ── unpin   they are of one moment
  */
 #ifndef VQL_SERVER_STORE_H
 #define VQL_SERVER_STORE_H
@@ -13,72 +16,145 @@
 #include <stdint.h>
 
 #include "event.h"
-#include "job.h"
+
+/* What became of an operation. But for STORE_OK nothing was changed, and nothing filled in. */
+typedef enum store_code {
+    STORE_OK,
+    STORE_NO_MEMORY,
+    STORE_UNAVAILABLE, /* the disk refused; the log says why */
+    STORE_DAMAGED,     /* what was read is not what was written; the log says where */
+} store_code;
+
+/* What is certain of events that are committed; the numbers are vql.v1.Durability's. */
+typedef enum durability {
+    DURABILITY_MEMORY = 1, /* lost with the process */
+    DURABILITY_ASYNC = 2,  /* lost with the machine, if it stops within LIMIT_SYNC_MS */
+    DURABILITY_SYNC = 3,   /* on disk */
+} durability;
+
+/* What a store knows of one user. */
+typedef struct history_info {
+    uint64_t sequence; /* 0: no history, and zeros below */
+    uint64_t born;     /* differs between a history and the one after it was erased */
+    int64_t first_time_ms;
+    int64_t last_time_ms;
+    size_t bytes;
+} history_info;
+
+/* A cache as it was when it had the events up to a sequence number, in its serialized form. */
+typedef struct store_snapshot {
+    uint64_t born, sequence; /* of the history */
+    uint8_t *bytes;          /* [count]; NULL: there is none */
+    size_t count;
+} store_snapshot;
 
 typedef struct store store;
 
 typedef struct store_operations {
-    bool (*append)(store *s, uint64_t user_id, event *events, size_t *count, uint64_t *sequence);
-    bool (*drop_applied)(store *s, uint64_t user_id, event *events, size_t *count);
-    history_info (*info)(store *s, uint64_t user_id);
-    size_t (*read)(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max);
-    uint64_t (*erase)(store *s, uint64_t user_id);
+    store_code (*append)(store *s, uint64_t user_id, event *events, size_t *count,
+                         history_info *info);
+    store_code (*save)(store *s, uint64_t user_id, const store_snapshot *snapshot);
+    store_code (*erase)(store *s, uint64_t user_id, uint64_t *erased);
+    store_code (*commit)(store *s);
+    void (*pin)(store *s);
+    void (*unpin)(store *s);
+    store_code (*drop_applied)(store *s, uint64_t user_id, event *events, size_t *count);
+    store_code (*info)(store *s, uint64_t user_id, history_info *info);
+    store_code (*read)(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max,
+                       size_t *count);
+    store_code (*load)(store *s, uint64_t user_id, store_snapshot *out);
     void (*close)(store *s);
 } store_operations;
 
 /* What every store begins with. */
 struct store {
     const store_operations *operations;
-    durability durability; /* what holds when append returns */
+    durability durability; /* what holds of what is committed */
 };
 
-/* A store in memory; NULL: no memory. */
+/* A store in memory, where an operation holds at once; NULL: no memory. */
 store *store_memory_open(void);
 
 /*
  * Appends events to a user's history, all or none. Events whose id was applied before, or stands
  * earlier in the same array, are taken out of the array: *count becomes the number of new ones, in
- * their order. *sequence becomes the user's sequence number. False: no memory; nothing was appended
- * (the array may have been compacted).
+ * their order. *info is what is known of the user then. After a failure the array may have been
+ * compacted.
  */
-static inline bool store_append(store *s, uint64_t user_id, event *events, size_t *count,
-                                uint64_t *sequence)
+static inline store_code store_append(store *s, uint64_t user_id, event *events, size_t *count,
+                                      history_info *info)
 {
-    return s->operations->append(s, user_id, events, count, sequence);
+    return s->operations->append(s, user_id, events, count, info);
 }
 
 /*
- * Takes out of the array what store_append would take out, and appends nothing. False: no memory;
- * the array is as it was.
+ * Keeps a snapshot in the place of the one before. One of another history than the user's present
+ * one is passed over.
  */
-static inline bool store_drop_applied(store *s, uint64_t user_id, event *events, size_t *count)
+static inline store_code store_save(store *s, uint64_t user_id, const store_snapshot *snapshot)
+{
+    return s->operations->save(s, user_id, snapshot);
+}
+
+/*
+ * Deletes everything of a user: *erased becomes how many events there were. Everything before is
+ * committed, and so is this.
+ */
+static inline store_code store_erase(store *s, uint64_t user_id, uint64_t *erased)
+{
+    return s->operations->erase(s, user_id, erased);
+}
+
+/*
+ * Makes what was appended and saved since the last commit hold, and seen by other stores of the
+ * same disk; after a failure it may or may not be there.
+ */
+static inline store_code store_commit(store *s)
+{
+    return s->operations->commit(s);
+}
+
+/* What is read from here on is of this moment, until store_unpin. */
+static inline void store_pin(store *s)
+{
+    s->operations->pin(s);
+}
+
+static inline void store_unpin(store *s)
+{
+    s->operations->unpin(s);
+}
+
+/* Takes out of the array what store_append would take out, and appends nothing. */
+static inline store_code store_drop_applied(store *s, uint64_t user_id, event *events,
+                                            size_t *count)
 {
     return s->operations->drop_applied(s, user_id, events, count);
 }
 
-/* What is known of a user; zeros when there is no history. */
-static inline history_info store_info(store *s, uint64_t user_id)
+/* What is known of a user. */
+static inline store_code store_info(store *s, uint64_t user_id, history_info *info)
 {
-    return s->operations->info(s, user_id);
+    return s->operations->info(s, user_id, info);
 }
 
 /*
  * Reads events from first_sequence (at least 1) on, in the order of their sequence numbers, at most
- * max; returns how many.
+ * max; *count becomes how many.
  */
-static inline size_t store_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
-                                size_t max)
+static inline store_code store_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
+                                    size_t max, size_t *count)
 {
-    return s->operations->read(s, user_id, first_sequence, out, max);
+    return s->operations->read(s, user_id, first_sequence, out, max, count);
 }
 
-/* Deletes everything of a user and returns how many events there were. */
-static inline uint64_t store_erase(store *s, uint64_t user_id)
+/* The snapshot that was saved last, if it is whole; its bytes are the caller's to free. */
+static inline store_code store_load(store *s, uint64_t user_id, store_snapshot *out)
 {
-    return s->operations->erase(s, user_id);
+    return s->operations->load(s, user_id, out);
 }
 
-/* Frees the store. */
+/* Frees the store; what was not committed is lost. */
 static inline void store_close(store *s)
 {
     s->operations->close(s);

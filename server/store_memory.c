@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "id_map.h"
 #include "store.h"
@@ -91,72 +92,99 @@ static size_t drop_repeated(const id_map *applied, id_map *seen, event *events, 
     return fresh;
 }
 
-static bool memory_drop_applied(store *s, uint64_t user_id, event *events, size_t *count)
+static store_code memory_drop_applied(store *s, uint64_t user_id, event *events, size_t *count)
 {
     const history *h = id_map_get(&((memory_store *)s)->users, user_id);
     const id_map none = {0};
     id_map seen = {0};
     const size_t ids = count_ids(events, *count);
     if (ids == 0)
-        return true;
+        return STORE_OK;
     if (!id_map_reserve(&seen, ids))
-        return false;
+        return STORE_NO_MEMORY;
     *count = drop_repeated(h ? &h->applied : &none, &seen, events, *count);
     id_map_clear(&seen);
-    return true;
+    return STORE_OK;
 }
 
-static bool memory_append(store *s, uint64_t user_id, event *events, size_t *count,
-                          uint64_t *sequence)
+static store_code memory_info(store *s, uint64_t user_id, history_info *info)
+{
+    const history *h = id_map_get(&((memory_store *)s)->users, user_id);
+    *info = (history_info){0};
+    if (h)
+        *info = (history_info){
+            .sequence = h->count,
+            .first_time_ms = h->first_time_ms,
+            .last_time_ms = h->last_time_ms,
+            .bytes = sizeof *h + h->capacity * sizeof *h->events + id_map_bytes(&h->applied),
+        };
+    return STORE_OK;
+}
+
+static store_code memory_append(store *s, uint64_t user_id, event *events, size_t *count,
+                                history_info *info)
 {
     memory_store *m = (memory_store *)s;
     history *h = find_or_make(m, user_id);
     if (!h || !reserve(h, *count))
-        return false;
+        return STORE_NO_MEMORY;
     const size_t ids = count_ids(events, *count);
     if (ids > 0 && !id_map_reserve(&h->applied, ids))
-        return false;
+        return STORE_NO_MEMORY;
     *count = drop_repeated(&h->applied, &h->applied, events, *count);
     for (size_t i = 0; i < *count; i++)
         push(h, &events[i]);
-    *sequence = h->count;
-    return true;
+    return memory_info(s, user_id, info);
 }
 
-static history_info memory_info(store *s, uint64_t user_id)
+static store_code memory_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
+                              size_t max, size_t *count)
 {
     const history *h = id_map_get(&((memory_store *)s)->users, user_id);
-    if (!h)
-        return (history_info){0};
-    return (history_info){
-        .sequence = h->count,
-        .first_time_ms = h->first_time_ms,
-        .last_time_ms = h->last_time_ms,
-        .bytes = sizeof *h + h->capacity * sizeof *h->events + id_map_bytes(&h->applied),
-    };
-}
-
-static size_t memory_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
-                          size_t max)
-{
-    const history *h = id_map_get(&((memory_store *)s)->users, user_id);
+    *count = 0;
     if (!h || first_sequence == 0 || first_sequence > h->count)
-        return 0;
+        return STORE_OK;
     const size_t first = (size_t)first_sequence - 1;
-    const size_t count = h->count - first < max ? h->count - first : max;
-    for (size_t i = 0; i < count; i++)
-        out[i] = h->events[first + i];
-    return count;
+    *count = h->count - first < max ? h->count - first : max;
+    memcpy(out, h->events + first, *count * sizeof *out);
+    return STORE_OK;
 }
 
-static uint64_t memory_erase(store *s, uint64_t user_id)
+static store_code memory_erase(store *s, uint64_t user_id, uint64_t *erased)
 {
     history *h = id_map_remove(&((memory_store *)s)->users, user_id);
+    *erased = 0;
     if (!h)
-        return 0;
-    const uint64_t events = h->count;
+        return STORE_OK;
+    *erased = h->count;
     history_free(h);
-    return events;
+    return STORE_OK;
+}
+
+static store_code memory_commit(store *s)
+{
+    (void)s;
+    return STORE_OK;
+}
+
+/* Nothing changes while the thread that reads does not change it. */
+static void memory_pin(store *s)
+{
+    (void)s;
+}
+
+/* Replaying events that are in memory is as fast as keeping a second form of them there. */
+static store_code memory_save(store *s, uint64_t user_id, const store_snapshot *snapshot)
+{
+    (void)s, (void)user_id, (void)snapshot;
+    return STORE_OK;
+}
+
+static store_code memory_load(store *s, uint64_t user_id, store_snapshot *out)
+{
+    (void)s, (void)user_id;
+    *out = (store_snapshot){0};
+    return STORE_OK;
 }
 
 static void memory_close(store *s)
@@ -171,10 +199,15 @@ static void memory_close(store *s)
 
 static const store_operations memory_operations = {
     .append = memory_append,
+    .save = memory_save,
+    .erase = memory_erase,
+    .commit = memory_commit,
+    .pin = memory_pin,
+    .unpin = memory_pin,
     .drop_applied = memory_drop_applied,
     .info = memory_info,
     .read = memory_read,
-    .erase = memory_erase,
+    .load = memory_load,
     .close = memory_close,
 };
 

@@ -20,6 +20,13 @@ static void wake(void *context, uint32_t index)
     (void)uv_async_send(&w->workers[index].wakeup);
 }
 
+/* From a clerk's thread. */
+static void wake_self(void *context)
+{
+    worker *w = context;
+    (void)uv_async_send(&w->wakeup);
+}
+
 static void close_if_open(uv_handle_t *handle)
 {
     if (!uv_is_closing(handle))
@@ -168,6 +175,7 @@ int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count)
         worker_clear(w);
         return result;
     }
+    shard_set_wake(s, wake_self, w);
     w->post->shard = s;
     return 0;
 }

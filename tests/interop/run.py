@@ -43,6 +43,7 @@ def parse_arguments():
     parser.add_argument("--stubs", help="the folder of the generated Python modules")
     parser.add_argument("--program", help="the C++ client")
     parser.add_argument("--model", choices=MODELS, action="append", help="only this model")
+    parser.add_argument("--on-disk", action="store_true", help="with a store on disk")
     parser.add_argument("--threads", type=int, action="append", help="only this many threads")
     return parser.parse_args()
 
@@ -76,8 +77,9 @@ def run_case(arguments, model, threads):
     command, environment = client_command(arguments)
     golden = ROOT / f"tests/golden/{model}.golden.jsonl.gz"
     scoring = THREADS.get(threads, "f32")
+    store = "rocksdb:{folder}/store" if arguments.on_disk else "memory"
     with Vqld(arguments.vqld, MODELS[model], threads, "--scoring-format", scoring,
-              *PATIENT) as server:
+              *PATIENT, store=store) as server:
         passed, failed = run_client(command, environment | {
             "INTEROP_SERVER": server.address,
             "INTEROP_GOLDEN": str(golden),
@@ -86,6 +88,7 @@ def run_case(arguments, model, threads):
             "INTEROP_VQLCTL": str(arguments.vqlctl or ""),
             "INTEROP_MODEL": str(MODELS[model]),
             "INTEROP_THREADS": str(threads),
+            "INTEROP_DURABILITY": "SYNC" if arguments.on_disk else "MEMORY",
             "INTEROP_PROTO": str(ROOT / "proto"),
         })
         server.terminate()

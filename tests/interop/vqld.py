@@ -20,19 +20,22 @@ STOP_S = 60
 class Vqld:
     """Starts vqld and waits until it serves; a context manager that leaves no process behind."""
 
-    def __init__(self, program, model, threads, *options, listen=("127.0.0.1:0",)):
+    def __init__(self, program, model, threads, *options, listen=("127.0.0.1:0",), store="memory",
+                 variables=None):
+        """store: as --store takes it, with {folder} for a folder that goes with the server."""
         self._folder = tempfile.TemporaryDirectory(prefix="vql-interop-")
         folder = pathlib.Path(self._folder.name)
         self.log_file = folder / "log"
         port_file = folder / "address"
         command = [
             program, "--model", model, "--listen", ",".join(listen), "--port-file", port_file,
-            "--threads", threads, "--store", "memory", "--log-level", "info",
+            "--threads", threads, "--log-level", "info", "--store", store.format(folder=folder),
             "--max-candidates", MAX_CANDIDATES, "--max-events", MAX_EVENTS,
             "--max-message-bytes", MAX_MESSAGE_BYTES, "--max-future-ms", MAX_FUTURE_MS,
             "--drain-ms", DRAIN_MS, *options,
         ]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("VQL_")}
+        environment |= variables or {}
         with open(self.log_file, "wb") as log:
             self._process = subprocess.Popen(
                 [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL,
@@ -65,7 +68,7 @@ class Vqld:
     def kill(self):
         """Ends the server without its doing."""
         self._process.kill()
-        self._process.wait()
+        self._process.wait(STOP_S)
 
     def hang_up(self):
         """Asks the server to read its certificates and tokens again."""

@@ -35,33 +35,37 @@ store *__wrap_store_memory_open(void);
 #if VQL_CANARY == 1
 
 /* An event's id is not looked at: it is applied twice. */
-static bool append(store *s, uint64_t user_id, event *events, size_t *count, uint64_t *sequence)
+static store_code append(store *s, uint64_t user_id, event *events, size_t *count,
+                         history_info *info)
 {
     if (*count > 0 && strikes(20))
         events[0].id = 0;
-    return memory->append(s, user_id, events, count, sequence);
+    return memory->append(s, user_id, events, count, info);
 }
 
 #elif VQL_CANARY == 2
 
 /* An append is answered and lost. */
-static bool append(store *s, uint64_t user_id, event *events, size_t *count, uint64_t *sequence)
+static store_code append(store *s, uint64_t user_id, event *events, size_t *count,
+                         history_info *info)
 {
-    *sequence = memory->info(s, user_id).sequence + *count;
-    if (*count > 0 && strikes(200))
-        return true;
-    return memory->append(s, user_id, events, count, sequence);
+    if (*count == 0 || !strikes(200))
+        return memory->append(s, user_id, events, count, info);
+    const store_code code = memory->info(s, user_id, info);
+    info->sequence += *count;
+    return code;
 }
 
 #else
 
 /* A cache that is made again after an eviction has one event in the place of another. */
-static size_t read_events(store *s, uint64_t user_id, uint64_t first, event *out, size_t max)
+static store_code read_events(store *s, uint64_t user_id, uint64_t first, event *out, size_t max,
+                              size_t *count)
 {
-    const size_t count = memory->read(s, user_id, first, out, max);
-    if (count > 1 && max == LIMIT_REBUILD_CHUNK && strikes(2))
-        out[count - 1].item_id = out[0].item_id;
-    return count;
+    const store_code code = memory->read(s, user_id, first, out, max, count);
+    if (*count > 1 && max == LIMIT_REBUILD_CHUNK && strikes(2))
+        out[*count - 1].item_id = out[0].item_id;
+    return code;
 }
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "../support/check_main.h"
 
-enum { MAX_WORDS = 16, TEXT_BYTES = 8192 };
+enum { MAX_WORDS = 16, TEXT_BYTES = 16384 };
 
 static config loaded;
 static config_error error;
@@ -101,7 +101,7 @@ START_TEST(defaults)
     ck_assert_ptr_null(loaded.config_file);
     ck_assert_ptr_null(loaded.port_file);
     ck_assert(!loaded.check);
-    ck_assert_uint_eq(loaded.store, CONFIG_STORE_MEMORY);
+    ck_assert_str_eq(loaded.store, "memory");
     ck_assert_uint_eq(loaded.durability, CONFIG_DURABILITY_MEMORY);
     ck_assert_uint_eq(loaded.log_level, LOG_LEVEL_INFO);
     ck_assert_uint_eq(loaded.threads, 0);
@@ -257,8 +257,11 @@ static const struct {
      "--table-bytes is \"1MB\", but takes bytes (or KiB, MiB, GiB) from 0 to 1024GiB"},
     {"", "--drain-ms 3600001",
      "--drain-ms is \"3600001\", but takes milliseconds from 0 to 3600000"},
-    {"", "--store redis://h:1", "--store is \"redis://h:1\", but takes memory"},
-    {"", "--durability sync", "--durability is \"sync\", but takes memory"},
+    {"", "--store redis://h:1", "--store is \"redis://h:1\", but takes memory or rocksdb:DIR"},
+    {"", "--store rocksdb:", "--store is \"rocksdb:\", but takes memory or rocksdb:DIR"},
+    {"", "--durability disk", "--durability is \"disk\", but takes auto, memory, async, sync"},
+    {"", "--model m --durability sync",
+     "durability is \"sync\", but store memory has only \"memory\""},
     {"", "--log-level INFO", "--log-level is \"INFO\", but takes error, warn, info, debug"},
     {"VQL_LISTEN=7070", "",
      "VQL_LISTEN is \"7070\", but takes 1 to 8 of HOST:PORT (port 0 to 65535) and unix:/PATH, "

@@ -1,12 +1,14 @@
 """History: sequence numbers, event ids, order of arrival, paging, deletion; and Models."""
 
+import os
 import random
 import time
 
 from client import NOW_MS, UNKNOWN_ITEM, InteropTest, event, fresh_user
 from golden import TOLERANCE, golden_requests, known_items
-from vql.v1.history_pb2 import MEMORY
+from vql.v1.history_pb2 import Durability
 
+DURABILITY = Durability.Value(os.environ["INTEROP_DURABILITY"])
 HOUR_MS = 3600 * 1000
 CLOCK_SLACK_MS = 1000  # a server may keep the time of its loop's last turn
 
@@ -34,7 +36,7 @@ class HistoryTest(InteropTest):
             self.assertEqual(response.sequence, sequence)
             self.assertEqual(response.appended, count)
             self.assertEqual(response.duplicates, 0)
-            self.assertEqual(response.durability, MEMORY)
+            self.assertEqual(response.durability, DURABILITY)
 
     def test_user_ids_have_64_bits(self):
         low, high = self.user & 0xFFFF_FFFF, self.user | 2**63

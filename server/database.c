@@ -1,0 +1,252 @@
+#include "database.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "limit.h"
+#include "log.h"
+#include "store_record.h"
+
+/* RocksDB's WALRecoveryMode::kTolerateCorruptedTailRecords: only a torn end is no error. */
+enum { TOLERATE_TORN_TAIL = 0, BLOOM_BITS = 10 };
+
+/*
+ * RocksDB's own log has only what it says at its start: Debian builds RocksDB with assertions, and
+ * the second line that finds the disk full would end the process.
+ */
+enum { FATAL_LEVEL = 4 };
+
+static const char format_key[] = "mformat";
+
+struct database {
+    rocksdb_t *handle;
+    rocksdb_options_t *options;
+    durability durability;
+    bool syncs; /* a thread writes the log out now and then */
+    pthread_t syncer;
+    pthread_mutex_t lock;
+    pthread_cond_t stop;
+    bool stopping;
+    atomic_long logged; /* when a failure last was, in seconds */
+};
+
+/*
+ * Filters and indexes are in the cache, so that they are bounded with it, and in parts: the filter
+ * of a whole file is more than a shard of the cache takes, and would be read at every lookup.
+ */
+static void set_table_options(rocksdb_options_t *options)
+{
+    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru((size_t)LIMIT_BLOCK_CACHE_BYTES);
+    rocksdb_block_based_options_set_block_cache(table, cache);
+    rocksdb_block_based_options_set_filter_policy(
+        table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    rocksdb_block_based_options_set_index_type(
+        table, rocksdb_block_based_table_index_type_two_level_index_search);
+    rocksdb_block_based_options_set_partition_filters(table, 1);
+    rocksdb_options_set_block_based_table_factory(options, table);
+    rocksdb_cache_destroy(cache);
+    rocksdb_block_based_options_destroy(table);
+}
+
+static rocksdb_options_t *make_options(durability promise)
+{
+    rocksdb_options_t *options = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(options, 1);
+    rocksdb_options_set_paranoid_checks(options, 1);
+    rocksdb_options_set_wal_recovery_mode(options, TOLERATE_TORN_TAIL);
+    rocksdb_options_set_manual_wal_flush(options, promise == DURABILITY_MEMORY);
+    rocksdb_options_set_write_buffer_size(options, LIMIT_MEMTABLE_BYTES);
+    rocksdb_options_set_compression(options, rocksdb_lz4_compression);
+    rocksdb_options_set_info_log_level(options, FATAL_LEVEL);
+    rocksdb_options_set_keep_log_file_num(options, 4);
+    rocksdb_options_set_enable_blob_files(options, 1);
+    rocksdb_options_set_min_blob_size(options, LIMIT_BLOB_BYTES);
+    rocksdb_options_set_enable_blob_gc(options, 1);
+    set_table_options(options);
+    return options;
+}
+
+static bool fail(database_error *error, const char *path, const char *what)
+{
+    (void)snprintf(error->text, sizeof error->text, "store: %.160s: %.300s", path, what);
+    return false;
+}
+
+/* The same with a message of RocksDB's, which is freed. */
+static bool fail_with(database_error *error, const char *path, char *message)
+{
+    (void)fail(error, path, message);
+    rocksdb_free(message);
+    return false;
+}
+
+/* Refuses a format that is not known, and marks a new database as having the present one. */
+static bool check_format(database *d, const char *path, bool writable, database_error *error)
+{
+    char *message = NULL;
+    size_t count = 0;
+    rocksdb_readoptions_t *read = rocksdb_readoptions_create();
+    char *value = rocksdb_get(d->handle, read, format_key, strlen(format_key), &count, &message);
+    rocksdb_readoptions_destroy(read);
+    if (message)
+        return fail_with(error, path, message);
+    if (value) {
+        uint32_t found = 0;
+        for (size_t i = 0; i < count && i < 4; i++)
+            found |= (uint32_t)(uint8_t)value[i] << (8 * i);
+        rocksdb_free(value);
+        if (count == 4 && found == RECORD_FORMAT)
+            return true;
+        char text[96];
+        (void)snprintf(text, sizeof text, "format %u; this vqld knows format %d", found,
+                       RECORD_FORMAT);
+        return fail(error, path, text);
+    }
+    if (!writable)
+        return fail(error, path, "no store of vqld");
+    const char format[4] = {RECORD_FORMAT};
+    rocksdb_writeoptions_t *write = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(write, 1);
+    rocksdb_put(d->handle, write, format_key, strlen(format_key), format, sizeof format, &message);
+    rocksdb_writeoptions_destroy(write);
+    return message ? fail_with(error, path, message) : true;
+}
+
+/* Writes the log out. */
+static void sync_log(database *d)
+{
+    char *message = NULL;
+    rocksdb_flush_wal(d->handle, 1, &message);
+    if (!message)
+        return;
+    log_error("the store's log cannot be written", log_str("error", message));
+    rocksdb_free(message);
+}
+
+/* Of a thread of its own: writes the log out every LIMIT_SYNC_MS. */
+static void *sync_now_and_then(void *argument)
+{
+    database *d = argument;
+    (void)pthread_mutex_lock(&d->lock);
+    while (!d->stopping) {
+        struct timespec until;
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += (long)LIMIT_SYNC_MS * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        while (!d->stopping && pthread_cond_timedwait(&d->stop, &d->lock, &until) != ETIMEDOUT)
+            continue;
+        (void)pthread_mutex_unlock(&d->lock);
+        sync_log(d);
+        (void)pthread_mutex_lock(&d->lock);
+    }
+    (void)pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
+static bool start_syncing(database *d)
+{
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&d->lock, NULL);
+    (void)pthread_cond_init(&d->stop, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    d->syncs = pthread_create(&d->syncer, NULL, sync_now_and_then, d) == 0;
+    if (!d->syncs) {
+        (void)pthread_cond_destroy(&d->stop);
+        (void)pthread_mutex_destroy(&d->lock);
+    }
+    return d->syncs;
+}
+
+static database *open_with(const char *path, durability promise, bool writable,
+                           database_error *error)
+{
+    char *message = NULL;
+    database *d = calloc(1, sizeof *d);
+    if (!d) {
+        (void)fail(error, path, "no memory");
+        return NULL;
+    }
+    d->durability = promise;
+    d->options = make_options(promise);
+    d->handle = writable ? rocksdb_open(d->options, path, &message)
+                         : rocksdb_open_for_read_only(d->options, path, 0, &message);
+    if (message) {
+        d->handle = NULL;
+        (void)fail_with(error, path, message);
+    } else if (check_format(d, path, writable, error)) {
+        if (!writable || promise == DURABILITY_SYNC || start_syncing(d))
+            return d;
+        (void)fail(error, path, "no thread to write the log out");
+    }
+    database_close(d);
+    return NULL;
+}
+
+database *database_open(const char *path, durability promise, database_error *error)
+{
+    return open_with(path, promise, true, error);
+}
+
+database *database_open_to_read(const char *path, database_error *error)
+{
+    return open_with(path, DURABILITY_SYNC, false, error);
+}
+
+void database_close(database *d)
+{
+    if (!d)
+        return;
+    if (d->syncs) {
+        (void)pthread_mutex_lock(&d->lock);
+        d->stopping = true;
+        (void)pthread_cond_signal(&d->stop);
+        (void)pthread_mutex_unlock(&d->lock);
+        (void)pthread_join(d->syncer, NULL);
+        (void)pthread_cond_destroy(&d->stop);
+        (void)pthread_mutex_destroy(&d->lock);
+    }
+    if (d->handle)
+        rocksdb_close(d->handle);
+    rocksdb_options_destroy(d->options);
+    free(d);
+}
+
+bool database_copy(database *d, const char *path, database_error *error)
+{
+    char *message = NULL;
+    rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(d->handle, &message);
+    if (!message) {
+        rocksdb_checkpoint_create(checkpoint, path, 0, &message);
+        rocksdb_checkpoint_object_destroy(checkpoint);
+    }
+    return message ? fail_with(error, path, message) : true;
+}
+
+rocksdb_t *database_handle(database *d)
+{
+    return d->handle;
+}
+
+bool database_may_log(database *d)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    const long second = (long)now.tv_sec;
+    long last = atomic_load_explicit(&d->logged, memory_order_relaxed);
+    return second != last && atomic_compare_exchange_strong(&d->logged, &last, second);
+}
+
+durability database_durability(const database *d)
+{
+    return d->durability;
+}

@@ -1,0 +1,219 @@
+#include "loads.h"
+
+#include <stdlib.h>
+
+static void free_load(load *one)
+{
+    vql_cache_free(one->cache);
+    free(one->errand.snapshot.bytes);
+    free(one);
+}
+
+void loads_clear(loads *l)
+{
+    for (size_t i = 0; i < l->users.capacity; i++)
+        if (l->users.slots[i].value)
+            free_load(l->users.slots[i].value);
+    id_map_clear(&l->users);
+}
+
+load *loads_find(const loads *l, uint64_t user_id)
+{
+    return id_map_get(&l->users, user_id);
+}
+
+static void drop_cache(load *one)
+{
+    vql_cache_free(one->cache);
+    one->cache = NULL;
+    one->mark = (cache_mark){0};
+}
+
+/* Reads from the snapshot on. */
+static void restart(load *one)
+{
+    drop_cache(one);
+    one->erased = false;
+    one->errand.next_sequence = 0;
+}
+
+static load *begin(loads *l, uint64_t user_id)
+{
+    if (l->users.count >= LIMIT_LOADS || !id_map_reserve(&l->users, 1))
+        return NULL;
+    load *one = calloc(1, sizeof *one);
+    if (!one)
+        return NULL;
+    one->errand.errand.kind = ERRAND_LOAD;
+    one->errand.user_id = user_id;
+    one->errand.events = one->events;
+    id_map_put(&l->users, user_id, one);
+    clerk_send(l->clerk, &one->errand.errand);
+    return one;
+}
+
+bool loads_wait(loads *l, job *j, bool *ok)
+{
+    load *one = j->load ? j->load : loads_find(l, j->user_id);
+    if (!one)
+        one = begin(l, j->user_id);
+    *ok = one != NULL;
+    if (!one)
+        return false;
+    one->jobs += !j->load;
+    j->load = one;
+    if (one->ready)
+        return false;
+    j->next_queued = one->waiting;
+    one->waiting = j;
+    return true;
+}
+
+/* Nobody has it any more, and nothing is to be read: the cache becomes a resident. */
+static void retire(loads *l, load *one)
+{
+    const uint64_t user_id = one->errand.user_id;
+    if (one->cache && one->code == STORE_OK && residents_put(l->residents, user_id, one->cache)) {
+        *residents_mark(l->residents, user_id) = one->mark;
+        one->cache = NULL;
+    }
+    (void)id_map_remove(&l->users, user_id);
+    free_load(one);
+}
+
+void loads_leave(loads *l, job *j)
+{
+    load *one = j->load;
+    j->load = NULL;
+    if (one && --one->jobs == 0 && one->ready)
+        retire(l, one);
+}
+
+/* Begins the cache with the snapshot. False: there is none that can be used. */
+static bool begin_with_snapshot(loads *l, load *one)
+{
+    const store_snapshot *snapshot = &one->errand.snapshot;
+    if (snapshot->bytes && snapshot->born == one->errand.info.born)
+        one->cache = cache_maker_parse(l->maker, snapshot->bytes, snapshot->count);
+    if (one->cache)
+        one->mark.sequence = one->mark.saved = snapshot->sequence;
+    free(one->errand.snapshot.bytes);
+    one->errand.snapshot = (store_snapshot){0};
+    return one->cache != NULL;
+}
+
+/* Takes what was read into the cache. False: it is of another history, or of no use. */
+static bool take(loads *l, load *one)
+{
+    const load_errand *e = &one->errand;
+    if (!one->cache) {
+        const bool from_snapshot = begin_with_snapshot(l, one);
+        one->mark.born = e->info.born;
+        if (!from_snapshot && e->next_sequence > 1)
+            return false;
+    }
+    if (!one->cache)
+        one->cache = cache_maker_new(l->maker, e->user_id, residents_allocator(l->residents));
+    if (!one->cache || !cache_maker_append(l->maker, one->cache, e->events, e->count)) {
+        one->code = STORE_NO_MEMORY;
+        return true;
+    }
+    one->mark.sequence += e->count;
+    return true;
+}
+
+/* Takes what was read. True: there is more to read. */
+static bool advance(loads *l, load *one)
+{
+    load_errand *e = &one->errand;
+    one->code = e->errand.code;
+    if (one->code != STORE_OK)
+        return false;
+    if (one->erased || (one->cache && e->info.born != one->mark.born)) {
+        restart(one);
+        return true;
+    }
+    if (e->info.sequence > 0 && !take(l, one)) {
+        drop_cache(one);
+        e->next_sequence = 1; /* without the snapshot */
+        return true;
+    }
+    e->next_sequence = one->mark.sequence + 1;
+    return one->code == STORE_OK &&
+           (one->mark.sequence < e->info.sequence || one->mark.sequence < one->newest);
+}
+
+/* Takes the jobs that wait, in the order in which they came. */
+static job *release(load *one)
+{
+    job *jobs = NULL;
+    while (one->waiting) {
+        job *j = one->waiting;
+        one->waiting = j->next_queued;
+        j->next_queued = jobs;
+        jobs = j;
+    }
+    return jobs;
+}
+
+static job *finish(loads *l, load *one)
+{
+    one->ready = true;
+    job *jobs = release(one);
+    if (one->jobs == 0)
+        retire(l, one);
+    return jobs;
+}
+
+job *loads_step(loads *l, load_errand *done)
+{
+    load *one = (load *)(void *)done;
+    if (advance(l, one)) {
+        clerk_send(l->clerk, &done->errand);
+        return NULL;
+    }
+    if (one->code != STORE_OK)
+        drop_cache(one);
+    return finish(l, one);
+}
+
+job *loads_abandon(loads *l, load_errand *done)
+{
+    load *one = (load *)(void *)done;
+    one->code = STORE_UNAVAILABLE;
+    return finish(l, one);
+}
+
+/* Appends to a cache that has all that was before. False: no memory. */
+static bool extend(loads *l, load *one, const event *events, size_t count, const history_info *info)
+{
+    if (!one->cache) {
+        one->cache =
+            cache_maker_new(l->maker, one->errand.user_id, residents_allocator(l->residents));
+        one->mark.born = info->born;
+    }
+    if (!one->cache || !cache_maker_append(l->maker, one->cache, events, count))
+        return false;
+    one->mark.sequence = info->sequence;
+    return true;
+}
+
+void loads_appended(loads *l, load *one, const event *events, size_t count,
+                    const history_info *info)
+{
+    one->newest = info->sequence;
+    if (!one->ready || one->code != STORE_OK || one->mark.sequence >= info->sequence)
+        return;
+    if (one->mark.sequence + count != info->sequence || !extend(l, one, events, count, info)) {
+        drop_cache(one);
+        one->code = STORE_NO_MEMORY;
+    }
+}
+
+void loads_erased(load *one)
+{
+    one->newest = 0;
+    one->erased = !one->ready;
+    if (one->ready)
+        drop_cache(one);
+}

@@ -1,0 +1,72 @@
+/*
+ * The keys and values of the store on disk. Numbers in keys are big-endian, so that keys are in the
+ * order of the numbers; in values they are little-endian.
+ *
+ *   key                             value
+ *   m "format"                      u32: RECORD_FORMAT
+ *   u user 0                        the head: born, sequence, first and last time, bytes
+ *   u user 1                        the snapshot: "VQLS", version, CRC-32, born, sequence, cache
+ *   u user 2 last sequence          events, RECORD_EVENTS at most, up to that sequence number
+ *   u user 3 event id               nothing: the id was applied
+ */
+#ifndef VQL_SERVER_STORE_RECORD_H
+#define VQL_SERVER_STORE_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "event.h"
+#include "store.h"
+
+enum {
+    RECORD_FORMAT = 1,
+    RECORD_EVENTS = 256,
+    RECORD_EVENT_BYTES = 28,
+    RECORD_HEAD_BYTES = 40,
+    RECORD_USER_BYTES = 9, /* of a key: 'u' and the user */
+    RECORD_SNAPSHOT_HEAD_BYTES = 28,
+};
+
+typedef enum record_kind { RECORD_HEAD, RECORD_SNAPSHOT, RECORD_EVENT, RECORD_ID } record_kind;
+
+typedef struct record_key {
+    char bytes[18];
+    size_t count;
+} record_key;
+
+/* The key of a user's only record of a kind, HEAD or SNAPSHOT. */
+record_key record_key_of(uint64_t user_id, record_kind kind);
+
+/* The key of an event's or an id's record: number is the sequence number or the id. */
+record_key record_key_numbered(uint64_t user_id, record_kind kind, uint64_t number);
+
+/*
+ * The inverse. False: it is no key of a user. *number is 0 where the key has none.
+ */
+bool record_key_parse(const char *key, size_t count, uint64_t *user_id, record_kind *kind,
+                      uint64_t *number);
+
+/* The heads of users. parse: false for what is none. */
+void record_head_write(const history_info *info, char out[RECORD_HEAD_BYTES]);
+bool record_head_parse(const char *value, size_t count, history_info *out);
+
+/* Events: out has RECORD_EVENT_BYTES for each. */
+void record_events_write(const event *events, size_t count, char *out);
+
+/* How many events a value holds; 0: it is no such value. */
+size_t record_events_count(size_t bytes);
+
+/* Event i of a value that holds more than i. */
+event record_event(const char *value, size_t i);
+
+/* Snapshots: out has RECORD_SNAPSHOT_HEAD_BYTES more than the snapshot has bytes. */
+void record_snapshot_write(const store_snapshot *snapshot, char *out);
+
+/*
+ * The inverse, with bytes that point into the value and are not to be changed. False: it is
+ * damaged, or of a version that is not known.
+ */
+bool record_snapshot_parse(const char *value, size_t count, store_snapshot *out);
+
+#endif

@@ -1,0 +1,129 @@
+#include "store_walk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store_record.h"
+
+typedef struct walk {
+    rocksdb_iterator_t *at;
+    walk_visitor *visit;
+    void *context;
+    walk_totals *totals;
+    database_error *error;
+
+    /* The user whose records are being passed. */
+    bool begun;
+    uint64_t user_id;
+    history_info head; /* zeros: it has none */
+    uint64_t events, ids, ids_of_events;
+} walk;
+
+static bool fail(walk *w, const char *what)
+{
+    (void)snprintf(w->error->text, sizeof w->error->text, "store: user_id %llu: %s",
+                   (unsigned long long)w->user_id, what);
+    return false;
+}
+
+/* The last record of a user has been passed. */
+static bool end_user(walk *w)
+{
+    if (!w->begun)
+        return true;
+    if (w->events != w->head.sequence)
+        return fail(w, "the head's sequence is not the number of events");
+    if (w->ids != w->ids_of_events)
+        return fail(w, "the ids that were applied are not those of the events");
+    w->totals->users++;
+    w->totals->events += w->events;
+    w->totals->ids += w->ids;
+    return true;
+}
+
+static bool begin_user(walk *w, uint64_t user_id)
+{
+    if (w->begun && w->user_id == user_id)
+        return true;
+    if (!end_user(w))
+        return false;
+    w->begun = true;
+    w->user_id = user_id;
+    w->head = (history_info){0};
+    w->events = w->ids = w->ids_of_events = 0;
+    return true;
+}
+
+static bool pass_events(walk *w, const char *value, size_t bytes, uint64_t last)
+{
+    const size_t count = record_events_count(bytes);
+    if (count == 0 || w->events + count != last)
+        return fail(w, "events are missing or damaged");
+    w->events = last;
+    for (size_t i = 0; i < count; i++) {
+        const event e = record_event(value, i);
+        w->ids_of_events += e.id != 0;
+        if (w->visit && !w->visit(w->context, w->user_id, &e))
+            return false;
+    }
+    return true;
+}
+
+static bool pass_snapshot(walk *w, const char *value, size_t bytes)
+{
+    store_snapshot snapshot;
+    const bool whole = record_snapshot_parse(value, bytes, &snapshot);
+    w->totals->snapshots += whole;
+    w->totals->bad_snapshots += !whole;
+    return true;
+}
+
+/* The record that the iterator stands at. */
+static bool pass(walk *w)
+{
+    uint64_t user_id, number;
+    record_kind kind;
+    size_t key_bytes, bytes;
+    const char *key = rocksdb_iter_key(w->at, &key_bytes);
+    const char *value = rocksdb_iter_value(w->at, &bytes);
+    if (!record_key_parse(key, key_bytes, &user_id, &kind, &number))
+        return fail(w, "the key after its records is none of a store's");
+    if (!begin_user(w, user_id))
+        return false;
+    switch (kind) {
+    case RECORD_HEAD:
+        return record_head_parse(value, bytes, &w->head) || fail(w, "the head is damaged");
+    case RECORD_SNAPSHOT:
+        return pass_snapshot(w, value, bytes);
+    case RECORD_EVENT:
+        return pass_events(w, value, bytes, number);
+    case RECORD_ID:
+        w->ids++;
+        return true;
+    }
+    return false;
+}
+
+bool store_walk(database *d, walk_visitor *visit, void *context, walk_totals *totals,
+                database_error *error)
+{
+    rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_verify_checksums(options, 1);
+    rocksdb_readoptions_set_fill_cache(options, 0);
+    rocksdb_iterator_t *at = rocksdb_create_iterator(database_handle(d), options);
+    walk w = {.at = at, .visit = visit, .context = context, .totals = totals, .error = error};
+    *totals = (walk_totals){0};
+    error->text[0] = '\0';
+    bool ok = true;
+    for (rocksdb_iter_seek(at, "u", 1); ok && rocksdb_iter_valid(at); rocksdb_iter_next(at))
+        ok = pass(&w);
+    char *message = NULL;
+    rocksdb_iter_get_error(at, &message);
+    if (message) {
+        ok = fail(&w, message);
+        rocksdb_free(message);
+    }
+    rocksdb_iter_destroy(at);
+    rocksdb_readoptions_destroy(options);
+    return ok && end_user(&w);
+}
