@@ -8,7 +8,6 @@
 #include "database.h"
 #include "huge_pages.h"
 #include "log.h"
-#include "option.h"
 #include "registry.h"
 #include "secrets.h"
 #include "server.h"
@@ -37,7 +36,7 @@ static bool check_store(database *d)
 /* Opens the store, if there is one, and serves. */
 static bool run_with_store(const config *c, const registry *models, secrets *files)
 {
-    const char *folder = option_store_folder(c->store);
+    const char *folder = config_store_folder(c);
     if (!folder)
         return c->check || server_run(c, models, NULL, files);
     database_error error;
