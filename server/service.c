@@ -187,7 +187,9 @@ static void finish(exchange *x, const grpc_error *error)
 
 static void finish_ok(exchange *x)
 {
-    finish(x, &(grpc_error){.status = GRPC_OK, .pushback_ms = -1});
+    call *c = x->call;
+    exchange_free(x);
+    call_finish(c, GRPC_OK, NULL, -1);
 }
 
 /* Returns false, so that what cannot go on can end with it. */
@@ -259,7 +261,7 @@ static void on_call(void *context, call *c, const char *path)
         call_fail(c, &error);
         return;
     }
-    exchange *x = calloc(1, sizeof *x);
+    exchange *x = malloc(sizeof *x);
     if (!x) {
         if (on_behalf)
             tenant_end(on_behalf);

@@ -198,6 +198,7 @@ static void run_delete(shard *s, job *j)
 
 static void run_get(shard *s, job *j)
 {
+    memset(j->occupied, 0, sizeof j->occupied);
     j->history = store_info(s->store, j->user_id);
     j->sequence = j->history.sequence;
     if (j->sequence == 0)

@@ -107,3 +107,13 @@ varint_run varint_decode(const uint8_t *bytes, size_t count, uint64_t *numbers, 
     }
     return run;
 }
+
+bool varint_take(varint_reader *in, uint64_t *number)
+{
+    const int length = take_slowly(in->bytes, in->count, number);
+    if (length <= 0)
+        return false;
+    in->bytes += length;
+    in->count -= (size_t)length;
+    return true;
+}
