@@ -34,12 +34,18 @@ static bool make_room(byte_queue *q, size_t count)
     return true;
 }
 
-uint8_t *byte_queue_extend(byte_queue *q, size_t count)
+uint8_t *byte_queue_reserve(byte_queue *q, size_t count)
 {
     if (count > q->capacity - q->tail && !make_room(q, count))
         return NULL;
-    uint8_t *room = q->block + q->tail;
-    q->tail += count;
+    return q->block + q->tail;
+}
+
+uint8_t *byte_queue_extend(byte_queue *q, size_t count)
+{
+    uint8_t *room = byte_queue_reserve(q, count);
+    if (room)
+        q->tail += count;
     return room;
 }
 
@@ -68,14 +74,6 @@ void byte_queue_take(byte_queue *q, size_t count)
 {
     assert(count <= byte_queue_size(q));
     q->head += count;
-    if (q->head == q->tail)
-        byte_queue_clear(q);
-}
-
-void byte_queue_shorten(byte_queue *q, size_t count)
-{
-    assert(count <= byte_queue_size(q));
-    q->tail -= count;
     if (q->head == q->tail)
         byte_queue_clear(q);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "varint.h"
 #include "vql/v1/history.pb.h"
 #include "vql/v1/models.pb.h"
 #include "vql/v1/scoring.pb.h"
@@ -29,7 +30,7 @@ static bool reserve(message_buffer *out, size_t needed)
 {
     if (needed <= out->capacity)
         return true;
-    uint8_t *bigger = realloc(out->bytes, needed);
+    uint8_t *bigger = out->lent ? NULL : realloc(out->bytes, needed);
     if (!bigger)
         return false;
     out->bytes = bigger;
@@ -134,6 +135,18 @@ static bool put_text(message_buffer *out, uint32_t number, const char *text)
 static bool put_number(message_buffer *out, uint32_t number, uint64_t value)
 {
     return value == 0 || wire_put_varint(out, number, value);
+}
+
+/* A tag, of fields below 16, and a number or a length behind it. */
+enum { HEAD_BYTES = 1 + VARINT_BYTES };
+
+size_t encode_score_most(const job *j, const registry *models)
+{
+    const uint32_t tasks = vql_model_shape(models->model)->tasks;
+    size_t most = HEAD_BYTES + j->item_count * tasks * sizeof *j->scores;
+    for (uint32_t t = 0; t < tasks; t++)
+        most += HEAD_BYTES + strlen(vql_model_task(models->model, t));
+    return most + HEAD_BYTES + strlen(registry_name(models)) + 3 * HEAD_BYTES;
 }
 
 /* Without nanopb's tables, which would cost more than a few scores do. */
