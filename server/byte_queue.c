@@ -1,7 +1,6 @@
 #include "byte_queue.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_CAPACITY = 256 };
@@ -24,13 +23,13 @@ static bool make_room(byte_queue *q, size_t count)
     size_t capacity = q->capacity > 0 ? 2 * q->capacity : FIRST_CAPACITY;
     if (capacity < size + count)
         capacity = size + count;
-    uint8_t *block = malloc(capacity);
+    uint8_t *block = spares_take(q->spares, capacity);
     if (!block)
         return false;
     if (size > 0)
         memcpy(block, q->block + q->head, size);
-    free(q->block);
-    *q = (byte_queue){.block = block, .tail = size, .capacity = capacity};
+    spares_give(q->spares, q->block);
+    *q = (byte_queue){.block = block, .tail = size, .capacity = capacity, .spares = q->spares};
     return true;
 }
 
@@ -80,6 +79,6 @@ void byte_queue_take(byte_queue *q, size_t count)
 
 void byte_queue_clear(byte_queue *q)
 {
-    free(q->block);
-    *q = (byte_queue){0};
+    spares_give(q->spares, q->block);
+    *q = (byte_queue){.spares = q->spares};
 }

@@ -13,9 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "spares.h"
+
 typedef struct byte_queue {
     uint8_t *block;
     size_t head, tail, capacity;
+    spares *spares; /* that block is of; constant while there is one */
 } byte_queue;
 
 /*

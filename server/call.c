@@ -8,10 +8,13 @@
 
 call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns)
 {
-    call *c = calloc(1, sizeof *c);
+    call *c = spares_take(s->options.spares, sizeof *c);
     if (!c)
         return NULL;
+    memset(c, 0, sizeof *c);
     c->session = s;
+    c->input.spares = s->options.spares;
+    c->output.spares = s->options.spares;
     c->stream_id = stream_id;
     c->timeout_ns = timeout_ns;
     c->body_since_ns = UINT64_MAX;
@@ -63,7 +66,7 @@ void call_free(call *c)
     byte_queue_clear(&c->trailers);
     free(c->message);
     free(c->details);
-    free(c);
+    spares_give(c->session->options.spares, c);
 }
 
 bool call_is_clogged(const call *c)

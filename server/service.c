@@ -183,7 +183,7 @@ static void exchange_free(exchange *x)
         LIST_REMOVE(x, in_list);
     if (x->tenant)
         tenant_end(x->tenant);
-    free(x);
+    spares_give(x->service->spares, x);
 }
 
 static void finish(exchange *x, const grpc_error *error)
@@ -269,7 +269,7 @@ static void on_call(void *context, call *c, const char *path)
         call_fail(c, &error);
         return;
     }
-    exchange *x = malloc(sizeof *x);
+    exchange *x = spares_take(s->spares, sizeof *x);
     if (!x) {
         if (on_behalf)
             tenant_end(on_behalf);

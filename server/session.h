@@ -31,6 +31,7 @@
 #include "ledger.h"
 #include "lifetime.h"
 #include "patience.h"
+#include "spares.h"
 
 typedef struct session session;
 typedef struct call call;
@@ -101,6 +102,8 @@ typedef struct session_options {
      */
     size_t max_connection_bytes;
     ledger *ledger; /* counts both, and refuses as UNAVAILABLE when it is full; NULL: none */
+
+    spares *spares; /* that its calls take memory from, and HTTP/2 does; may be NULL */
 
     /* What the connection may waste of the server's time (budget.h); 0: no limit. */
     uint64_t budget_ns;
