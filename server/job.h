@@ -107,9 +107,9 @@ typedef struct job_pool {
 } job_pool;
 
 /*
- * A job with empty arrays, and zeros but in what is large; NULL: LIMIT_JOBS are out, the ledger is full, or
- * there is no memory. A quarter more than fills the ledger is kept for those who have nothing else
- * under way: fresh.
+ * A job with empty arrays, and zeros but in what is large; NULL: LIMIT_JOBS are out, the ledger is
+ * full, or there is no memory. A quarter more than fills the ledger is kept for those who have
+ * nothing else under way: fresh.
  */
 job *job_take(job_pool *pool, bool fresh);
 
