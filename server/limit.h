@@ -115,7 +115,8 @@ enum {
 
     /*
      * What the requests that are done keep of their arrays for the next ones, of one thread: some
-     * thousands of short requests, or a few of the longest. As much again of calls' memory (spares.h).
+     * thousands of short requests, or a few of the longest; and as much again of the memory of
+     * calls and connections (spares.h).
      */
     LIMIT_KEPT_BYTES = 4194304,
 
