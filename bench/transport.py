@@ -1,18 +1,27 @@
 #!/usr/bin/python3
 """vqld's transport against gRPC's own C++ server over the same core.
 
-    bench/transport.py BUILD_FOLDER [--pairs N] [--requests N] [--model FILE] [--candidates N …]
+    bench/transport.py BUILD_FOLDER [--pairs N] [--seconds S] [--model FILE] [--candidates N …]
+    bench/transport.py BUILD_FOLDER --allocations
+    bench/transport.py BUILD_FOLDER --profile
 
 Each server has one thread on one core, h2load another core. Without --model the scores cost next to
 nothing. A pair is a run of each server, one after the other, in turns first; the table has medians
-of the pairs and of their ratios.
+of the pairs and of their ratios, and the CPU time of h2load: a server that takes less than that for
+a call waits for it.
+
+--allocations: what vqld asks its allocator for in a call, by jemalloc's own statistics.
+--profile: where vqld's CPU time goes, by perf (Debian's linux-perf).
 """
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import re
+import resource
+import signal
 import socket
 import statistics
 import struct
@@ -21,7 +30,6 @@ import sys
 import tempfile
 import time
 
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 SHAPES = ((8, 16), (32, 1))  # connections, streams of each
 START_S = 30
 # Nothing is shed: what waits here waits because the client keeps so many requests under way.
@@ -40,6 +48,8 @@ def parse_arguments():
     parser.add_argument("--candidates", type=int, nargs="+", default=[1, 100, 1000])
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--client-core", type=int, default=1)
+    parser.add_argument("--allocations", action="store_true", help="count vqld's allocations")
+    parser.add_argument("--profile", action="store_true", help="sum up vqld's time by library")
     return parser.parse_args()
 
 
@@ -66,15 +76,21 @@ def free_port():
 
 
 def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+    """The CPU time of a process's threads."""
+    return sum(int((task / "schedstat").read_text().split()[0])
+               for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) * 1e-9
+
+
+def children_cpu_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 @contextlib.contextmanager
-def running(command, port, core):
+def running(command, port, core, **options):
     """A server's process, which answers at the port."""
-    process = subprocess.Popen(["taskset", "-c", str(core), *map(str, command)],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
+    process = subprocess.Popen(["taskset", "-c", str(core), *map(str, command)], **options)
     try:
         deadline = time.monotonic() + START_S
         while True:
@@ -89,6 +105,11 @@ def running(command, port, core):
     finally:
         process.kill()
         process.wait()
+
+
+def vqld(arguments, model, port):
+    return [arguments.folder / "vqld", "--model", model, "--threads", 1, *QUIETLY,
+            "--listen", f"127.0.0.1:{port}"]
 
 
 def load(port, body, shape, requests, candidates, core):
@@ -106,11 +127,12 @@ def load(port, body, shape, requests, candidates, core):
 
 
 def measure(server, body, shape, requests, candidates, arguments):
-    """Requests a second, and the server's CPU µs a request."""
+    """Requests a second, and the server's and h2load's CPU µs a request."""
     pid, port = server
-    before = cpu_seconds(pid)
+    before = cpu_seconds(pid), children_cpu_seconds()
     rate = load(port, body, shape, requests, candidates, arguments.client_core)
-    return rate, (cpu_seconds(pid) - before) * 1e6 / requests
+    after = cpu_seconds(pid), children_cpu_seconds()
+    return rate, *((b - a) * 1e6 / requests for a, b in zip(before, after))
 
 
 def spread(values):
@@ -121,7 +143,7 @@ def spread(values):
 def compare(servers, body, shape, candidates, arguments):
     requests = []
     for server in servers:
-        rate, _ = measure(server, body, shape, 2000, candidates, arguments)  # warms up, too
+        rate, *_ = measure(server, body, shape, 2000, candidates, arguments)  # warms up, too
         requests.append(max(2000, int(rate * arguments.seconds) // 100 * 100))
     results = [[], []]
     for pair in range(arguments.pairs):
@@ -131,37 +153,108 @@ def compare(servers, body, shape, candidates, arguments):
     return results
 
 
-def main():
-    arguments = parse_arguments()
-    folder = arguments.folder
+def compare_all(arguments, model, temporary):
+    """The table of pairs."""
     print("| connections × streams | candidates | vqld, calls/s | gRPC C++, calls/s | ratio | "
-          "least – most | vqld, CPU µs | gRPC C++, CPU µs |\n| --- | --- | --- | --- | --- | --- | "
-          "--- | --- |")
+          "least – most | vqld, CPU µs | gRPC C++, CPU µs | h2load, CPU µs |\n"
+          "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     with contextlib.ExitStack() as stack:
-        temporary = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        model = arguments.model or temporary / "model"
-        if not arguments.model:
-            subprocess.run([folder / "bench_transport_model", model], check=True)
         servers = []
-        for command in (
-                lambda port: [folder / "vqld", "--model", model, "--threads", 1, *QUIETLY,
-                              "--listen", f"127.0.0.1:{port}"],
-                lambda port: [folder / "bench_grpc_server", model, port]):
+        for command in (lambda port: vqld(arguments, model, port),
+                        lambda port: [arguments.folder / "bench_grpc_server", model, port]):
             port = free_port()
             process = stack.enter_context(running(command(port), port, arguments.server_core))
             servers.append((process.pid, port))
         for candidates in arguments.candidates:
-            body = temporary / f"body-{candidates}"
-            body.write_bytes(request_bytes(candidates))
+            body = write_body(temporary, candidates)
             for shape in SHAPES:
                 own, peer = compare(servers, body, shape, candidates, arguments)
                 ratios = [a[0] / b[0] for a, b in zip(own, peer)]
-                print(f"| {shape[0]} × {shape[1]} | {candidates} "
-                      f"| {statistics.median(r for r, _ in own):,.0f} "
-                      f"| {statistics.median(r for r, _ in peer):,.0f} "
+                rate, cpu, client_cpu = map(statistics.median, zip(*own))
+                peer_rate, peer_cpu, _ = map(statistics.median, zip(*peer))
+                print(f"| {shape[0]} × {shape[1]} | {candidates} | {rate:,.0f} | {peer_rate:,.0f} "
                       f"| {statistics.median(ratios):.2f} | {spread(ratios)} "
-                      f"| {statistics.median(c for _, c in own):.1f} "
-                      f"| {statistics.median(c for _, c in peer):.1f} |", flush=True)
+                      f"| {cpu:.1f} | {peer_cpu:.1f} | {client_cpu:.1f} |", flush=True)
+
+
+def allocations(arguments, model, body, requests, candidates):
+    """By size class: allocations of a whole run, and those that no thread's cache had."""
+    port = free_port()
+    environment = {**os.environ, "MALLOC_CONF": "stats_print:true,stats_print_opts:J"}
+    with running(vqld(arguments, model, port), port, arguments.server_core, env=environment,
+                 stderr=subprocess.PIPE, text=True) as server:
+        load(port, body, SHAPES[0], requests, candidates, arguments.client_core)
+        server.send_signal(signal.SIGTERM)
+        _, printed = server.communicate(timeout=START_S)
+    statistic = json.loads(printed[printed.index("{"):])["jemalloc"]
+    arenas = statistic["stats.arenas"]
+    counts = arenas.get("merged") or arenas["0"]  # there is no sum of one
+    sizes = [size["size"] for size in statistic["arenas"]["bin"]]
+    large = max(sizes) + 1  # and more: they are few, if any
+    return {size: (count["nrequests"], count["nmalloc"])
+            for size, count in zip([*sizes, large], [*counts["bins"], counts["large"]])}
+
+
+def count_allocations(arguments, model, temporary):
+    """The difference of two runs, so that what a start takes is not in it."""
+    few, many = 20000, 60000
+    print("| candidates | allocations a call | bytes | beyond the thread's cache | sizes |\n"
+          "| --- | --- | --- | --- | --- |")
+    for candidates in arguments.candidates:
+        body = write_body(temporary, candidates)
+        before, after = (allocations(arguments, model, body, requests, candidates)
+                         for requests in (few, many))
+        each = {size: [(b - a) / (many - few) for a, b in zip(before[size], after[size])]
+                for size in after}
+        sizes = ", ".join(f"{count:.0f} × {size}" for size, (count, _) in each.items()
+                          if count > 0.5)
+        print(f"| {candidates} | {sum(count for count, _ in each.values()):.1f} "
+              f"| {sum(size * count for size, (count, _) in each.items()):,.0f} "
+              f"| {sum(beyond for _, beyond in each.values()):.2f} | {sizes} |", flush=True)
+
+
+def profile(arguments, model, temporary):
+    """The shares of vqld's CPU time by what the code belongs to."""
+    port = free_port()
+    data = temporary / "perf.data"
+    print("| candidates | of | % of the time |\n| --- | --- | --- |")
+    with running(vqld(arguments, model, port), port, arguments.server_core) as server:
+        for candidates in arguments.candidates:
+            body = write_body(temporary, candidates)
+            rate = load(port, body, SHAPES[0], 2000, candidates, arguments.client_core)
+            with subprocess.Popen(["perf", "record", "-q", "-F", "1999", "-p", str(server.pid),
+                                   "-o", data], stderr=subprocess.DEVNULL) as perf:
+                time.sleep(0.5)
+                load(port, body, SHAPES[0], max(2000, int(rate * arguments.seconds)), candidates,
+                     arguments.client_core)
+                perf.send_signal(signal.SIGINT)
+            report = subprocess.run(
+                ["perf", "report", "-i", data, "--stdio", "--sort", "dso"], capture_output=True,
+                text=True, check=True).stdout
+            for share, name in re.findall(r"^ +([\d.]+)% +(\S+)", report, re.MULTILINE):
+                if float(share) >= 1:
+                    print(f"| {candidates} | {name} | {float(share):.0f} |", flush=True)
+
+
+def write_body(folder, candidates):
+    body = folder / f"body-{candidates}"
+    body.write_bytes(request_bytes(candidates))
+    return body
+
+
+def main():
+    arguments = parse_arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = pathlib.Path(folder)
+        model = arguments.model or temporary / "model"
+        if not arguments.model:
+            subprocess.run([arguments.folder / "bench_transport_model", model], check=True)
+        if arguments.allocations:
+            count_allocations(arguments, model, temporary)
+        elif arguments.profile:
+            profile(arguments, model, temporary)
+        else:
+            compare_all(arguments, model, temporary)
     return 0
 
 

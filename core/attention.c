@@ -64,6 +64,14 @@ void vql_attention_clear(vql_attention *attention)
         attention->heads[h].occupied = 0;
 }
 
+bool vql_attention_is_clear(const vql_attention *attention)
+{
+    for (uint32_t h = 0; h < attention->catalog->model->shape.heads; h++)
+        if (attention->heads[h].occupied > 0)
+            return false;
+    return true;
+}
+
 /* What a tile's columns of the fold's values are, the centre taken out. */
 typedef struct column_sizes {
     float most[VQL_LANES];

@@ -65,6 +65,9 @@ void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vq
 /* An empty history. */
 void vql_attention_clear(vql_attention *attention);
 
+/* Whether the history is empty: every o is zero. */
+bool vql_attention_is_clear(const vql_attention *attention);
+
 /*
  * Sets a head's folded history: values [K, columns], what is beyond d being zero, and normalisers
  * [K], zero for codewords that are not in use.

@@ -1,5 +1,6 @@
 #include "head.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "model_data.h"
@@ -49,13 +50,43 @@ static void rectify(vql_head *head, size_t count)
         head->kernels->rectify(count, head->inputs + m * head->stride);
 }
 
+/* Copies less than VQL_LANES numbers, which are too few for a call of memcpy to pay. */
+static inline void copy_few(float *to, const float *from, size_t count)
+{
+    _Static_assert(VQL_LANES == 16, "the bits of a count below it");
+    if (count & 8) {
+        memcpy(to, from, 8 * sizeof *to);
+        to += 8;
+        from += 8;
+    }
+    if (count & 4) {
+        memcpy(to, from, 4 * sizeof *to);
+        to += 4;
+        from += 4;
+    }
+    if (count & 2) {
+        memcpy(to, from, 2 * sizeof *to);
+        to += 2;
+        from += 2;
+    }
+    if (count & 1)
+        *to = *from;
+}
+
+static inline void copy(float *to, const float *from, size_t count)
+{
+    for (; count >= VQL_LANES; count -= VQL_LANES, to += VQL_LANES, from += VQL_LANES)
+        memcpy(to, from, VQL_LANES * sizeof *to);
+    copy_few(to, from, count);
+}
+
 /* Starts the outputs of a candidate with `count` numbers, and zeros up to whole tiles. */
 static void start_outputs(const vql_head *head, size_t candidate, const float *start, size_t count)
 {
     float *outputs = head->outputs + candidate * head->stride;
-    const size_t whole = vql_round_up((uint32_t)count, VQL_LANES);
-    memcpy(outputs, start, count * sizeof *outputs);
-    memset(outputs + count, 0, (whole - count) * sizeof *outputs);
+    if (count % VQL_LANES != 0)
+        memset(outputs + count / VQL_LANES * VQL_LANES, 0, VQL_LANES * sizeof *outputs);
+    copy(outputs, start, count);
 }
 
 /* The last layer, with at least one before it. */
@@ -74,28 +105,49 @@ static void finish(const vql_head *head, float *logits)
     }
 }
 
-void vql_head_block(vql_head *head, const uint32_t *rows, const float *o, size_t stride,
-                    float *logits)
+/* The first layer but for what is made of o. */
+static void start_first(const vql_head *head, const uint32_t *rows)
 {
-    const vql_catalog *catalog = head->catalog;
-    const vql_model *model = catalog->model;
+    const size_t hidden = head->catalog->hidden;
     for (size_t m = 0; m < VQL_BLOCK; m++)
-        start_outputs(head, m, catalog->head_item + (size_t)rows[m] * catalog->hidden,
-                      catalog->hidden);
-    add_product(head, &catalog->panels[0], o, stride);
-    if (model->layer_count == 1) {
-        for (size_t m = 0; m < VQL_BLOCK; m++)
-            memcpy(logits + m * model->shape.tasks, head->outputs + m * head->stride,
-                   model->shape.tasks * sizeof *logits);
-        return;
-    }
+        start_outputs(head, m, head->catalog->head_item + rows[m] * hidden, hidden);
+}
+
+/* The logits of a head of one layer: the outputs, or, without o, what the catalog has. */
+static void copy_logits(const vql_head *head, const uint32_t *rows, bool cold, float *logits)
+{
+    const size_t tasks = head->catalog->model->shape.tasks;
+    for (size_t m = 0; m < VQL_BLOCK; m++)
+        copy(logits + m * tasks,
+             cold ? head->catalog->head_item + rows[m] * tasks : head->outputs + m * head->stride,
+             tasks);
+}
+
+/* The layers behind the first. */
+static void continue_head(vql_head *head, float *logits)
+{
+    const vql_model *model = head->catalog->model;
     rectify(head, model->layers[0].outputs);
     for (uint32_t l = 1; l < model->layer_count - 1; l++) {
         const vql_layer *layer = &model->layers[l];
         for (size_t m = 0; m < VQL_BLOCK; m++)
             start_outputs(head, m, layer->bias, layer->outputs);
-        add_product(head, &catalog->panels[l], head->inputs, head->stride);
+        add_product(head, &head->catalog->panels[l], head->inputs, head->stride);
         rectify(head, layer->outputs);
     }
     finish(head, logits);
+}
+
+void vql_head_block(vql_head *head, const uint32_t *rows, const float *o, size_t stride,
+                    float *logits)
+{
+    const bool single = head->catalog->model->layer_count == 1;
+    if (o != NULL || !single)
+        start_first(head, rows);
+    if (o != NULL)
+        add_product(head, &head->catalog->panels[0], o, stride);
+    if (single)
+        copy_logits(head, rows, o == NULL, logits);
+    else
+        continue_head(head, logits);
 }

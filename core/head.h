@@ -28,7 +28,7 @@ void vql_head_fetch(const vql_head *head, const uint32_t *rows);
 
 /*
  * Logits of a block of candidates by their rows and attention outputs o[m · stride + j]: D numbers
- * each and, for an odd D, one more that is finite. logits is [VQL_BLOCK, T].
+ * each and, for an odd D, one more that is finite. NULL: all are zero. logits is [VQL_BLOCK, T].
  */
 void vql_head_block(vql_head *head, const uint32_t *rows, const float *o, size_t stride,
                     float *logits);

@@ -6,6 +6,7 @@
 #ifndef VQL_CORE_ITEM_TABLE_H
 #define VQL_CORE_ITEM_TABLE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The slots less 1 that a table for so many rows needs: a mask. rows <= VQL_MAX_ITEMS. */
@@ -21,11 +22,11 @@ uint32_t vql_item_table_put(uint32_t *slots, uint64_t mask, const uint64_t *ids,
 uint32_t vql_item_table_get(const uint32_t *slots, uint64_t mask, const uint64_t *ids, uint64_t id);
 
 /*
- * A look-up misses the caches twice. These ask for what it will read, well before it: first the
- * slot where the search begins, then, once that is there, the id that it leads to.
+ * The rows of `count` ids, 0 for those that there are none for; returns how many those are. A
+ * look-up misses the caches twice, for its slot and for the id that the slot leads to: here many
+ * wait for them at once.
  */
-void vql_item_table_fetch_slot(const uint32_t *slots, uint64_t mask, uint64_t id);
-void vql_item_table_fetch_id(const uint32_t *slots, uint64_t mask, const uint64_t *ids,
-                             uint64_t id);
+size_t vql_item_table_find(const uint32_t *slots, uint64_t mask, const uint64_t *ids,
+                           const uint64_t *wanted, size_t count, uint32_t *rows);
 
 #endif

@@ -39,6 +39,8 @@ void vql_avx512_exponential(size_t count, float *x)
     size_t j = 0;
     for (; j + VQL_LANES <= count; j += VQL_LANES)
         _mm512_storeu_ps(x + j, exponential_lanes(_mm512_loadu_ps(x + j)));
+    if (j == count)
+        return;
     const __mmask16 mask = vql_avx512_tail(count - j);
     const __m512 last = _mm512_maskz_loadu_ps(mask, x + j);
     _mm512_mask_storeu_ps(x + j, mask, exponential_lanes(last));

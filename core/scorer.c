@@ -1,6 +1,7 @@
 #include "vql/scorer.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "allocation.h"
@@ -12,11 +13,7 @@
 #include "kernels.h"
 #include "model_data.h"
 
-enum {
-    WINDOW = 1024,    /* candidates whose rows are looked up before they are scored */
-    SLOTS_AHEAD = 24, /* look-ups ahead of the one in hand whose slot is fetched */
-    IDS_AHEAD = 12,   /* and whose id is */
-};
+enum { WINDOW = 1024 }; /* candidates whose rows are looked up before they are scored */
 
 struct vql_scorer {
     vql_allocator allocator;
@@ -98,17 +95,9 @@ void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_m
 static size_t find_rows(vql_scorer *scorer, const uint64_t *item_ids, size_t count)
 {
     const vql_catalog *catalog = scorer->catalog;
-    size_t unknown = 0;
-    for (size_t n = 0; n < count; n++) {
-        if (n + SLOTS_AHEAD < count)
-            vql_item_table_fetch_slot(catalog->slots, catalog->slot_mask,
-                                      item_ids[n + SLOTS_AHEAD]);
-        if (n + IDS_AHEAD < count)
-            vql_item_table_fetch_id(catalog->slots, catalog->slot_mask, catalog->model->item_ids,
-                                    item_ids[n + IDS_AHEAD]);
-        scorer->rows[n] = vql_catalog_row(catalog, item_ids[n]);
-        unknown += scorer->rows[n] == 0;
-    }
+    const size_t unknown =
+        vql_item_table_find(catalog->slots, catalog->slot_mask, catalog->model->item_ids, item_ids,
+                            count, scorer->rows);
     for (size_t n = count; n % VQL_BLOCK != 0; n++)
         scorer->rows[n] = scorer->rows[count - 1];
     return unknown;
@@ -135,16 +124,19 @@ static void fetch_chunk(vql_scorer *scorer, size_t first, size_t count)
         vql_head_fetch(&scorer->head, scorer->rows + n);
 }
 
-/* Logits of the chunk whose o is there. */
+/* Logits of the chunk whose o is there, or is zero. */
 static void apply_head(vql_scorer *scorer, size_t first, size_t count, float *logits)
 {
+    const bool cold = vql_attention_is_clear(&scorer->attention);
     const size_t tasks = scorer->catalog->model->shape.tasks;
     const size_t end = smaller(count, first + VQL_CHUNK);
     for (size_t n = first; n < end; n += VQL_BLOCK) {
-        vql_head_block(&scorer->head, scorer->rows + n, scorer->o + (n - first) * scorer->o_stride,
-                       scorer->o_stride, scorer->logits);
-        memcpy(logits + n * tasks, scorer->logits,
-               smaller(end - n, VQL_BLOCK) * tasks * sizeof *logits);
+        const float *o = cold ? NULL : scorer->o + (n - first) * scorer->o_stride;
+        const bool whole = end - n >= VQL_BLOCK;
+        float *out = whole ? logits + n * tasks : scorer->logits;
+        vql_head_block(&scorer->head, scorer->rows + n, o, scorer->o_stride, out);
+        if (!whole)
+            memcpy(logits + n * tasks, out, (end - n) * tasks * sizeof *logits);
     }
 }
 
@@ -157,7 +149,8 @@ size_t vql_scorer_logits(vql_scorer *scorer, const uint64_t *item_ids, size_t co
         unknown += find_rows(scorer, item_ids + done, window);
         for (size_t first = 0; first < window; first += VQL_CHUNK) {
             fetch_chunk(scorer, first, window);
-            attend_chunk(scorer, first, window);
+            if (!vql_attention_is_clear(&scorer->attention))
+                attend_chunk(scorer, first, window);
             apply_head(scorer, first, window, logits + done * tasks);
         }
     }
@@ -167,13 +160,13 @@ size_t vql_scorer_logits(vql_scorer *scorer, const uint64_t *item_ids, size_t co
 /* x = 1 / (1 + e^{-x}) without an e that overflows. */
 static void sigmoid(const vql_kernels *kernels, size_t count, float *x)
 {
-    float powers[VQL_LANES];
-    for (size_t first = 0; first < count; first += VQL_LANES, x += VQL_LANES) {
-        const size_t lanes = smaller(count - first, VQL_LANES);
-        for (size_t j = 0; j < lanes; j++)
+    float powers[VQL_CHUNK];
+    for (size_t first = 0; first < count; first += VQL_CHUNK, x += VQL_CHUNK) {
+        const size_t part = smaller(count - first, VQL_CHUNK);
+        for (size_t j = 0; j < part; j++)
             powers[j] = -fabsf(x[j]);
-        kernels->exponential(lanes, powers);
-        for (size_t j = 0; j < lanes; j++)
+        kernels->exponential(part, powers);
+        for (size_t j = 0; j < part; j++)
             x[j] = (x[j] >= 0.0f ? 1.0f : powers[j]) / (1.0f + powers[j]);
     }
 }

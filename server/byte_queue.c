@@ -1,7 +1,6 @@
 #include "byte_queue.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_CAPACITY = 256 };
@@ -24,22 +23,28 @@ static bool make_room(byte_queue *q, size_t count)
     size_t capacity = q->capacity > 0 ? 2 * q->capacity : FIRST_CAPACITY;
     if (capacity < size + count)
         capacity = size + count;
-    uint8_t *block = malloc(capacity);
+    uint8_t *block = spares_take(q->spares, capacity);
     if (!block)
         return false;
     if (size > 0)
         memcpy(block, q->block + q->head, size);
-    free(q->block);
-    *q = (byte_queue){.block = block, .tail = size, .capacity = capacity};
+    spares_give(q->spares, q->block);
+    *q = (byte_queue){.block = block, .tail = size, .capacity = capacity, .spares = q->spares};
     return true;
+}
+
+uint8_t *byte_queue_reserve(byte_queue *q, size_t count)
+{
+    if (count > q->capacity - q->tail && !make_room(q, count))
+        return NULL;
+    return q->block + q->tail;
 }
 
 uint8_t *byte_queue_extend(byte_queue *q, size_t count)
 {
-    if (count > q->capacity - q->tail && !make_room(q, count))
-        return NULL;
-    uint8_t *room = q->block + q->tail;
-    q->tail += count;
+    uint8_t *room = byte_queue_reserve(q, count);
+    if (room)
+        q->tail += count;
     return room;
 }
 
@@ -72,16 +77,8 @@ void byte_queue_take(byte_queue *q, size_t count)
         byte_queue_clear(q);
 }
 
-void byte_queue_shorten(byte_queue *q, size_t count)
-{
-    assert(count <= byte_queue_size(q));
-    q->tail -= count;
-    if (q->head == q->tail)
-        byte_queue_clear(q);
-}
-
 void byte_queue_clear(byte_queue *q)
 {
-    free(q->block);
-    *q = (byte_queue){0};
+    spares_give(q->spares, q->block);
+    *q = (byte_queue){.spares = q->spares};
 }

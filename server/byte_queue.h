@@ -13,10 +13,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "spares.h"
+
 typedef struct byte_queue {
     uint8_t *block;
     size_t head, tail, capacity;
+    spares *spares; /* that block is of; constant while there is one */
 } byte_queue;
+
+/*
+ * Room for count > 0 bytes at the back, which is the queue's next time that it is extended by no
+ * more; valid until the next change. NULL: no memory, and the queue is as it was.
+ */
+uint8_t *byte_queue_reserve(byte_queue *q, size_t count);
 
 /*
  * Adds count > 0 bytes at the back and returns where they are to be written, valid until the next
@@ -35,9 +44,6 @@ const uint8_t *byte_queue_front(const byte_queue *q);
 
 /* Removes count bytes, of those that are queued, from the front. */
 void byte_queue_take(byte_queue *q, size_t count);
-
-/* Removes count bytes, of those that are queued, from the back. */
-void byte_queue_shorten(byte_queue *q, size_t count);
 
 /* Empties the queue. */
 void byte_queue_clear(byte_queue *q);

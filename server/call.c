@@ -8,10 +8,13 @@
 
 call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns)
 {
-    call *c = calloc(1, sizeof *c);
+    call *c = spares_take(s->options.spares, sizeof *c);
     if (!c)
         return NULL;
+    memset(c, 0, sizeof *c);
     c->session = s;
+    c->input.spares = s->options.spares;
+    c->output.spares = s->options.spares;
     c->stream_id = stream_id;
     c->timeout_ns = timeout_ns;
     c->body_since_ns = UINT64_MAX;
@@ -63,7 +66,7 @@ void call_free(call *c)
     byte_queue_clear(&c->trailers);
     free(c->message);
     free(c->details);
-    free(c);
+    spares_give(c->session->options.spares, c);
 }
 
 bool call_is_clogged(const call *c)
@@ -303,30 +306,48 @@ void call_compress_above(call *c, uint32_t bytes)
     c->compress_above = bytes;
 }
 
-/* Writes the message as gzip to out of its own size. 0: it is not to be, or not shorter so. */
-static size_t compress(const call *c, const uint8_t *message, size_t bytes, uint8_t *out)
+/* Makes gzip of a message, in its own place. 0: it is not to be, or cannot be made shorter. */
+static size_t compress(const call *c, uint8_t *message, size_t bytes)
 {
     if (!c->accepts_gzip || c->compress_above == 0 || bytes < c->compress_above)
         return 0;
-    return gzip_deflate(message, bytes, out, bytes);
+    uint8_t *out = malloc(bytes);
+    if (!out)
+        return 0;
+    const size_t compressed = gzip_deflate(message, bytes, out, bytes);
+    memcpy(message, out, compressed);
+    free(out);
+    return compressed;
+}
+
+uint8_t *call_compose(call *c, size_t most)
+{
+    assert(!c->over);
+    if (most > UINT32_MAX)
+        return NULL;
+    uint8_t *room = byte_queue_reserve(&c->output, FRAME_PREFIX_BYTES + most);
+    return room ? room + FRAME_PREFIX_BYTES : NULL;
+}
+
+void call_send_composed(call *c, size_t bytes)
+{
+    uint8_t *frame = byte_queue_reserve(&c->output, FRAME_PREFIX_BYTES + bytes);
+    const size_t compressed = compress(c, frame + FRAME_PREFIX_BYTES, bytes);
+    const size_t sent = compressed > 0 ? compressed : bytes;
+    frame_write_prefix(frame, compressed > 0, (uint32_t)sent);
+    (void)byte_queue_extend(&c->output, FRAME_PREFIX_BYTES + sent);
+    call_count(c);
+    flush_output(c);
 }
 
 bool call_send(call *c, const uint8_t *message, size_t bytes)
 {
-    assert(!c->over);
-    if (bytes > UINT32_MAX)
-        return false;
-    uint8_t *room = byte_queue_extend(&c->output, FRAME_PREFIX_BYTES + bytes);
+    uint8_t *room = call_compose(c, bytes);
     if (!room)
         return false;
-    const size_t compressed = compress(c, message, bytes, room + FRAME_PREFIX_BYTES);
-    if (compressed > 0)
-        byte_queue_shorten(&c->output, bytes - compressed);
-    else if (bytes > 0)
-        memcpy(room + FRAME_PREFIX_BYTES, message, bytes);
-    frame_write_prefix(room, compressed > 0, (uint32_t)(compressed > 0 ? compressed : bytes));
-    call_count(c);
-    flush_output(c);
+    if (bytes > 0)
+        memcpy(room, message, bytes);
+    call_send_composed(c, bytes);
     return true;
 }
 

@@ -80,6 +80,12 @@ static bool read_event(pb_istream_t *stream, const pb_field_t *field, void **arg
     (void)field;
     const target *t = *argument;
     vql_v1_Event message = vql_v1_Event_init_zero;
+    if (stream->bytes_left > LIMIT_EVENT_BYTES) {
+        grpc_fail_field(&t->job->error, GRPC_INVALID_ARGUMENT, "EVENT_TOO_LARGE",
+                        "events[%zu]: %zu bytes; at most %d", t->job->event_count,
+                        stream->bytes_left, LIMIT_EVENT_BYTES);
+        return false;
+    }
     if (!pb_decode(stream, vql_v1_Event_fields, &message))
         return false;
     if (!below_limit(t, t->job->event_count, "max-events"))
@@ -138,22 +144,36 @@ static bool fits(const pb_field_iter_t *field, pb_wire_type_t wire)
 }
 
 /*
- * nanopb hands a field's bytes to its callback whatever their wire type is. This looks at the wire
- * types first; what else is wrong with the message is left to the decoding.
+ * nanopb hands a field's bytes to its callback whatever their wire type is, and takes its time for
+ * each field of a message, however many there are and whatever they are. This looks at both first;
+ * what else is wrong with the message is left to the decoding, and so are elements beyond
+ * `elements`, at which it ends.
  */
-static bool check_wire_types(pb_istream_t stream, const pb_msgdesc_t *type, const void *message,
-                             const char *name, grpc_error *error)
+static bool check_fields(pb_istream_t stream, const pb_msgdesc_t *type, const void *message,
+                         size_t elements, const char *name, grpc_error *error)
 {
     pb_wire_type_t wire;
     uint32_t tag;
     bool end;
+    size_t repeated = 0;
+    size_t others = 0;
     while (pb_decode_tag(&stream, &wire, &tag, &end) && tag != 0) {
         pb_field_iter_t field;
-        if (pb_field_iter_begin_const(&field, type, message) && pb_field_iter_find(&field, tag) &&
-            !fits(&field, wire)) {
+        const bool known =
+            pb_field_iter_begin_const(&field, type, message) && pb_field_iter_find(&field, tag);
+        if (known && !fits(&field, wire)) {
             grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: field %u has the wire type %d", name, tag,
                       (int)wire);
             error->reason = "WRONG_WIRE_TYPE";
+            return false;
+        }
+        const bool element = known && PB_HTYPE(field.type) == PB_HTYPE_REPEATED;
+        if (element && ++repeated > elements)
+            break;
+        if (!element && ++others > LIMIT_OTHER_FIELDS) {
+            grpc_fail(error, GRPC_INVALID_ARGUMENT, "%s: more than %d fields that are no elements",
+                      name, LIMIT_OTHER_FIELDS);
+            error->reason = "TOO_MANY_FIELDS";
             return false;
         }
         if (!pb_skip_field(&stream, wire))
@@ -163,14 +183,14 @@ static bool check_wire_types(pb_istream_t stream, const pb_msgdesc_t *type, cons
 }
 
 /*
- * Decodes a message. On failure the error says what a callback said, or else that the message is
- * malformed.
+ * Decodes a message of no more than `elements` elements in its repeated fields. On failure the
+ * error says what a callback said, or else that the message is malformed.
  */
 static bool decode(const uint8_t *message, size_t bytes, const pb_msgdesc_t *type, void *out,
-                   const char *name, grpc_error *error)
+                   size_t elements, const char *name, grpc_error *error)
 {
     pb_istream_t stream = pb_istream_from_buffer(message, bytes);
-    if (!check_wire_types(stream, type, out, name, error))
+    if (!check_fields(stream, type, out, elements, name, error))
         return false;
     if (pb_decode(&stream, type, out))
         return true;
@@ -182,7 +202,60 @@ static bool decode(const uint8_t *message, size_t bytes, const pb_msgdesc_t *typ
     return false;
 }
 
-bool decode_score(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+/* Takes a run of packed item ids off the message. */
+static bool take_items(varint_reader *in, uint32_t limit, job *j)
+{
+    uint64_t count;
+    if (!varint_take(in, &count) || count > in->count)
+        return false;
+    const size_t left = limit - j->item_count;
+    const size_t room = left < count ? left : (size_t)count;
+    if (!job_reserve_items(j, j->item_count + room))
+        return false;
+    const varint_run run =
+        varint_decode(in->bytes, (size_t)count, j->item_ids + j->item_count, room);
+    j->item_count += run.numbers;
+    in->bytes += run.bytes;
+    in->count -= run.bytes;
+    return run.bytes == count;
+}
+
+/*
+ * Decodes a request of a user, items and numbers alone, with tags as encoders write them: most are
+ * no more, and nanopb's tables cost as much as the rest of their way. False: it has something else,
+ * or something is wrong with it, which nanopb then tells from the beginning.
+ */
+static bool decode_plain_score(const uint8_t *message, size_t bytes, uint32_t limit, job *j)
+{
+    enum { USER_ID = 1 << 3, ITEM_IDS = 2 << 3 | 2, TIME_MS = 3 << 3, MIN_SEQUENCE = 5 << 3 };
+    varint_reader in = {message, bytes};
+    uint64_t time_ms = 0;
+    bool taken = true;
+    while (taken && in.count > 0) {
+        in.count--;
+        switch (*in.bytes++) {
+        case USER_ID:
+            taken = varint_take(&in, &j->user_id);
+            break;
+        case ITEM_IDS:
+            taken = take_items(&in, limit, j);
+            break;
+        case TIME_MS:
+            taken = varint_take(&in, &time_ms);
+            break;
+        case MIN_SEQUENCE:
+            taken = varint_take(&in, &j->min_sequence);
+            break;
+        default:
+            taken = false;
+        }
+    }
+    j->time_ms = (int64_t)time_ms;
+    return taken;
+}
+
+static bool decode_any_score(const uint8_t *message, size_t bytes, const request_limits *limits,
+                             job *j)
 {
     target items = {.job = j, .field = "item_ids", .limit = limits->max_candidates};
     target events = {.job = j, .field = "events", .limit = limits->max_events};
@@ -197,20 +270,31 @@ bool decode_score(const uint8_t *message, size_t bytes, const request_limits *li
         .model = {.funcs.decode = read_text, .arg = &model},
         .events = {.funcs.decode = read_event, .arg = &events},
     };
-    if (!decode(message, bytes, vql_v1_ScoreRequest_fields, &request, "ScoreRequest", &j->error))
+    const size_t elements = (size_t)limits->max_candidates + limits->max_events;
+    if (!decode(message, bytes, vql_v1_ScoreRequest_fields, &request, elements, "ScoreRequest",
+                &j->error))
         return false;
-    j->operation = OPERATION_SCORE;
     j->user_id = request.user_id;
     j->time_ms = request.time_ms;
     j->min_sequence = request.min_sequence;
     return true;
 }
 
+bool decode_score(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+{
+    j->operation = OPERATION_SCORE;
+    if (decode_plain_score(message, bytes, limits->max_candidates, j))
+        return true;
+    j->item_count = 0;
+    return decode_any_score(message, bytes, limits, j);
+}
+
 bool decode_append(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
 {
     target events = {.job = j, .field = "events", .limit = limits->max_events};
     vql_v1_AppendRequest request = {.events = {.funcs.decode = read_event, .arg = &events}};
-    if (!decode(message, bytes, vql_v1_AppendRequest_fields, &request, "AppendRequest", &j->error))
+    if (!decode(message, bytes, vql_v1_AppendRequest_fields, &request, limits->max_events,
+                "AppendRequest", &j->error))
         return false;
     j->operation = OPERATION_APPEND;
     j->user_id = request.user_id;
@@ -221,7 +305,7 @@ bool decode_get(const uint8_t *message, size_t bytes, const request_limits *limi
 {
     (void)limits;
     vql_v1_GetRequest request = vql_v1_GetRequest_init_zero;
-    if (!decode(message, bytes, vql_v1_GetRequest_fields, &request, "GetRequest", &j->error))
+    if (!decode(message, bytes, vql_v1_GetRequest_fields, &request, 0, "GetRequest", &j->error))
         return false;
     j->operation = OPERATION_GET;
     j->user_id = request.user_id;
@@ -234,7 +318,8 @@ bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *l
 {
     (void)limits;
     vql_v1_DeleteRequest request = vql_v1_DeleteRequest_init_zero;
-    if (!decode(message, bytes, vql_v1_DeleteRequest_fields, &request, "DeleteRequest", &j->error))
+    if (!decode(message, bytes, vql_v1_DeleteRequest_fields, &request, 0, "DeleteRequest",
+                &j->error))
         return false;
     j->operation = OPERATION_DELETE;
     j->user_id = request.user_id;
@@ -255,7 +340,7 @@ bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SER
         .service = {.funcs.decode = read_text, .arg = &name},
     };
     *error = (grpc_error){0};
-    return decode(message, bytes, grpc_health_v1_HealthCheckRequest_fields, &request,
+    return decode(message, bytes, grpc_health_v1_HealthCheckRequest_fields, &request, 0,
                   "HealthCheckRequest", error);
 }
 
@@ -264,15 +349,25 @@ bool decode_user(const uint8_t *message, size_t bytes, uint64_t *user_id)
     enum { USER_TAG = 1 << 3 }; /* field 1, a varint, in all requests of users */
     if (bytes < 2 || message[0] != USER_TAG)
         return false;
-    pb_istream_t stream = pb_istream_from_buffer(message + 1, bytes - 1);
-    return pb_decode_varint(&stream, user_id);
+    return varint_take(&(varint_reader){message + 1, bytes - 1}, user_id);
 }
 
-/* Each candidate is a varint, and each varint ends with a byte below 128. */
+/*
+ * Each candidate is a varint, and each varint ends with a byte below 128. They are counted a block
+ * at a time, so that a byte is wide enough for the count.
+ */
 size_t decode_most_candidates(const uint8_t *message, size_t bytes)
 {
+    enum { BLOCK = 128 };
     size_t ends = 0;
-    for (size_t i = 0; i < bytes; i++)
-        ends += message[i] < 0x80;
+    while (bytes > 0) {
+        const size_t count = bytes < BLOCK ? bytes : BLOCK;
+        uint8_t part = 0;
+        for (size_t i = 0; i < count; i++)
+            part = (uint8_t)(part + (message[i] < 0x80));
+        ends += part;
+        message += count;
+        bytes -= count;
+    }
     return ends;
 }

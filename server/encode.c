@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "varint.h"
 #include "vql/v1/history.pb.h"
 #include "vql/v1/models.pb.h"
 #include "vql/v1/scoring.pb.h"
+#include "wire.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "scores are written as they lie in memory");
@@ -28,7 +30,7 @@ static bool reserve(message_buffer *out, size_t needed)
 {
     if (needed <= out->capacity)
         return true;
-    uint8_t *bigger = realloc(out->bytes, needed);
+    uint8_t *bigger = out->lent ? NULL : realloc(out->bytes, needed);
     if (!bigger)
         return false;
     out->bytes = bigger;
@@ -87,16 +89,6 @@ static bool write_event_types(pb_ostream_t *stream, const pb_field_t *field, voi
     return true;
 }
 
-/* Packed: one run of bytes. */
-static bool write_scores(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
-{
-    const source *from = *argument;
-    const size_t tasks = vql_model_shape(from->models->model)->tasks;
-    const size_t bytes = from->job->item_count * tasks * sizeof(float);
-    return pb_encode_tag(stream, PB_WT_STRING, field->tag) &&
-           pb_encode_string(stream, (const pb_byte_t *)from->job->scores, bytes);
-}
-
 static bool write_occupied(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
     const source *from = *argument;
@@ -135,18 +127,42 @@ static bool write_events(pb_ostream_t *stream, const pb_field_t *field, void *co
     return true;
 }
 
+static bool put_text(message_buffer *out, uint32_t number, const char *text)
+{
+    return wire_put_bytes(out, number, (wire_span){(const uint8_t *)text, strlen(text)});
+}
+
+static bool put_number(message_buffer *out, uint32_t number, uint64_t value)
+{
+    return value == 0 || wire_put_varint(out, number, value);
+}
+
+/* A tag, of fields below 16, and a number or a length behind it. */
+enum { HEAD_BYTES = 1 + VARINT_BYTES };
+
+size_t encode_score_most(const job *j, const registry *models)
+{
+    const uint32_t tasks = vql_model_shape(models->model)->tasks;
+    size_t most = HEAD_BYTES + j->item_count * tasks * sizeof *j->scores;
+    for (uint32_t t = 0; t < tasks; t++)
+        most += HEAD_BYTES + strlen(vql_model_task(models->model, t));
+    return most + HEAD_BYTES + strlen(registry_name(models)) + 3 * HEAD_BYTES;
+}
+
+/* Without nanopb's tables, which would cost more than a few scores do. */
 bool encode_score(message_buffer *out, const job *j, const registry *models)
 {
-    source from = {.job = j, .models = models};
-    const vql_v1_ScoreResponse answer = {
-        .scores = {.funcs.encode = write_scores, .arg = &from},
-        .tasks = {.funcs.encode = write_tasks, .arg = &from},
-        .model = {.funcs.encode = write_model_name, .arg = &from},
-        .sequence = j->sequence,
-        .unknown_items = j->unknown_items,
-        .unknown_user = j->unknown_user,
-    };
-    return message_buffer_encode(out, vql_v1_ScoreResponse_fields, &answer);
+    const uint32_t tasks = vql_model_shape(models->model)->tasks;
+    const wire_span scores = {(const uint8_t *)j->scores,
+                              j->item_count * tasks * sizeof *j->scores};
+    out->count = 0;
+    bool put = wire_put_bytes(out, vql_v1_ScoreResponse_scores_tag, scores);
+    for (uint32_t t = 0; put && t < tasks; t++)
+        put = put_text(out, vql_v1_ScoreResponse_tasks_tag, vql_model_task(models->model, t));
+    return put && put_text(out, vql_v1_ScoreResponse_model_tag, registry_name(models)) &&
+           put_number(out, vql_v1_ScoreResponse_sequence_tag, j->sequence) &&
+           put_number(out, vql_v1_ScoreResponse_unknown_items_tag, j->unknown_items) &&
+           put_number(out, vql_v1_ScoreResponse_unknown_user_tag, j->unknown_user);
 }
 
 bool encode_append(message_buffer *out, const job *j, const registry *models)

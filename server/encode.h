@@ -19,6 +19,7 @@
 typedef struct message_buffer {
     uint8_t *bytes;
     size_t count, capacity;
+    bool lent; /* bytes are someone else's: no memory for more than they have room for */
 } message_buffer;
 
 void message_buffer_clear(message_buffer *out);
@@ -31,6 +32,9 @@ uint8_t *message_buffer_extend(message_buffer *out, size_t count);
 
 /* Each writes one message to out, replacing what it held. False: no memory. */
 bool encode_score(message_buffer *out, const job *j, const registry *models);
+/* The most bytes that encode_score writes for the job. */
+size_t encode_score_most(const job *j, const registry *models);
+
 bool encode_append(message_buffer *out, const job *j, const registry *models);
 bool encode_get(message_buffer *out, const job *j, const registry *models);
 bool encode_delete(message_buffer *out, const job *j, const registry *models);

@@ -1,6 +1,7 @@
 #include "histories.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "limit.h"
 
@@ -161,6 +162,7 @@ static void follow_delete(histories *h, uint64_t user_id)
 static void describe_cache(const histories *h, job *j)
 {
     const vql_cache *cache = j->sequence > 0 ? histories_peek(h, j->user_id) : NULL;
+    memset(j->occupied, 0, sizeof j->occupied);
     if (!cache)
         return;
     j->cache_bytes = vql_cache_bytes(cache);

@@ -1,5 +1,6 @@
 #include "job.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,18 +39,12 @@ void job_count(job_pool *pool, job *j)
 /* Takes a job off those that are kept. */
 static job *reuse(job_pool *pool)
 {
+    enum { BEGIN = offsetof(job, next_queued), END = offsetof(job, error.message) + 1 };
     job *j = pool->free;
-    const job kept = *j;
-    pool->free = kept.next_queued;
+    pool->free = j->next_queued;
     pool->free_bytes -= job_bytes(j);
-    memset(j, 0, sizeof *j);
-    j->counted = kept.counted;
-    j->item_ids = kept.item_ids;
-    j->item_capacity = kept.item_capacity;
-    j->events = kept.events;
-    j->event_capacity = kept.event_capacity;
-    j->scores = kept.scores;
-    j->score_capacity = kept.score_capacity;
+    memset((uint8_t *)j + BEGIN, 0, END - BEGIN);
+    j->model[0] = '\0';
     return j;
 }
 

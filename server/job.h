@@ -29,6 +29,16 @@ typedef enum operation {
 typedef struct job {
     errand errand; /* first, so that it is the job too: what a clerk is asked to do for it */
 
+    /* The arrays, which are kept for the next request, and their bytes in the pool's ledger. */
+    uint64_t *item_ids; /* [item_count], the candidates */
+    size_t item_capacity;
+    event
+        *events; /* [event_count]: of the request; for OPERATION_GET, of the answer, newest last */
+    size_t event_capacity;
+    float *scores; /* [item_count, T], the answer */
+    size_t score_capacity;
+    size_t counted;
+
     /*
      * Where it is: a queue's link, the thread that it came from, the exchange that waits for it
      * (NULL: nobody does).
@@ -37,7 +47,6 @@ typedef struct job {
     struct job *next_in_exchange;
     struct exchange *exchange;
     uint32_t origin;
-    size_t counted; /* bytes in the pool's ledger */
     bool done;
     bool patient; /* of a stream, which flow control slows down: never refused for its wait */
     atomic_bool cancelled;
@@ -49,23 +58,16 @@ typedef struct job {
 
     /* The request. */
     operation operation;
+    uint32_t max_events;
     uint64_t user_id;
     int64_t time_ms;
     uint64_t min_sequence;
-    char model[VQL_MAX_NAME_BYTES + 1];
-    uint64_t *item_ids; /* [item_count], the candidates */
-    size_t item_count, item_capacity;
-    event
-        *events; /* [event_count]: of the request; for OPERATION_GET, of the answer, newest last */
-    size_t event_count, event_capacity;
-    bool ids_checked; /* events of a score: those applied are taken out, as of history */
-    uint32_t max_events;
     uint64_t before_sequence;
+    size_t item_count;
+    size_t event_count;
+    bool ids_checked; /* events of a score: those applied are taken out, as of history */
 
     /* The answer. */
-    grpc_error error;
-    float *scores; /* [item_count, T] */
-    size_t score_capacity;
     size_t scored; /* candidates done so far */
     uint32_t unknown_items;
     bool unknown_user;
@@ -76,7 +78,11 @@ typedef struct job {
     uint64_t deleted;
     history_info history;
     size_t cache_bytes;
-    uint32_t occupied[VQL_MAX_HEADS]; /* [G] */
+    grpc_error error;
+
+    /* Large: set where they are needed, and not zeros before. */
+    char model[VQL_MAX_NAME_BYTES + 1]; /* empty at first: none is asked for */
+    uint32_t occupied[VQL_MAX_HEADS];   /* [G], OPERATION_GET */
 } job;
 
 /*
@@ -91,9 +97,9 @@ typedef struct job_pool {
 } job_pool;
 
 /*
- * A job with empty arrays and zeros elsewhere; NULL: LIMIT_JOBS are out, the ledger is full, or
- * there is no memory. A quarter more than fills the ledger is kept for those who have nothing else
- * under way: fresh.
+ * A job with empty arrays, and zeros but in what is large; NULL: LIMIT_JOBS are out, the ledger is
+ * full, or there is no memory. A quarter more than fills the ledger is kept for those who have
+ * nothing else under way: fresh.
  */
 job *job_take(job_pool *pool, bool fresh);
 

@@ -122,6 +122,13 @@ enum {
     /* The least that --memory may come to for one thread: below it nothing useful stays. */
     LIMIT_LEAST_MEMORY = 1048576,
 
+    /*
+     * What nanopb may be given to do by a message that asks for nothing: fields that are no element
+     * of a repeated one, known and unknown, and the bytes of an event, of which 39 are known.
+     */
+    LIMIT_OTHER_FIELDS = 1024,
+    LIMIT_EVENT_BYTES = 128,
+
     /* Addresses of --listen. */
     LIMIT_LISTENERS = 8,
 
@@ -144,7 +151,8 @@ enum {
 
     /*
      * What the requests that are done keep of their arrays for the next ones, of one thread: some
-     * thousands of short requests, or a few of the longest.
+     * thousands of short requests, or a few of the longest; and as much again of the memory of
+     * calls and connections (spares.h).
      */
     LIMIT_KEPT_BYTES = 4194304,
 

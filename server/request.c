@@ -5,7 +5,7 @@
 /* What a field counts beyond its name and value: RFC 9113 §6.5.2. */
 enum { FIELD_OVERHEAD_BYTES = 32 };
 
-static bool equals(const uint8_t *bytes, size_t length, const char *text)
+static inline bool equals(const uint8_t *bytes, size_t length, const char *text)
 {
     return length == strlen(text) && memcmp(bytes, text, length) == 0;
 }

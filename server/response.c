@@ -15,32 +15,40 @@ enum {
 typedef struct block {
     nghttp2_nv fields[MAX_FIELDS];
     size_t count;
-    char code[NUMBER_BYTES], pushback[NUMBER_BYTES];
+    char pushback[NUMBER_BYTES];
     char message[MESSAGE_BYTES];
 } block;
 
-/* once: the value is hardly sent again, and has no place in the table of the compression. */
-static void add(block *b, const char *name, const char *value, size_t length, bool once)
+/* flags: NGHTTP2_NV_FLAG_NO_INDEX and _NO_COPY_…, with which nghttp2 holds on to the texts. */
+static void add(block *b, const char *name, const char *value, size_t length, uint8_t flags)
 {
-    /* nghttp2 copies both and writes to neither, const or not: no NO_COPY flag is set. */
+    /* nghttp2 writes to neither, const or not. */
     b->fields[b->count++] = (nghttp2_nv){
         .name = (uint8_t *)(uintptr_t)name,
         .value = (uint8_t *)(uintptr_t)value,
         .namelen = strlen(name),
         .valuelen = length,
-        .flags = once ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE,
+        .flags = flags,
     };
 }
 
-static void add_text(block *b, const char *name, const char *value)
+/* A text that does not end: nghttp2 need not copy it. */
+static void add_constant(block *b, const char *name, const char *value)
 {
-    add(b, name, value, strlen(value), false);
+    add(b, name, value, strlen(value),
+        NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
 }
 
-static void add_number(block *b, const char *name, char text[NUMBER_BYTES], int64_t value)
+/* A value that is hardly sent again, and has no place in the table of the compression. */
+static void add_once(block *b, const char *name, const char *value, size_t length)
 {
-    const int length = snprintf(text, NUMBER_BYTES, "%" PRId64, value);
-    add(b, name, text, (size_t)length, false);
+    add(b, name, value, length, NGHTTP2_NV_FLAG_NO_INDEX);
+}
+
+static void add_pushback(block *b, int64_t pushback_ms)
+{
+    const int length = snprintf(b->pushback, sizeof b->pushback, "%" PRId64, pushback_ms);
+    add(b, "grpc-retry-pushback-ms", b->pushback, (size_t)length, NGHTTP2_NV_FLAG_NONE);
 }
 
 static void add_metadata(block *b, const response_metadata *metadata)
@@ -49,31 +57,37 @@ static void add_metadata(block *b, const response_metadata *metadata)
     const char *end = metadata->bytes > 0 ? at + metadata->bytes : at;
     while (at < end) {
         const char *value = at + strlen(at) + 1;
-        add(b, at, value, strlen(value), true);
+        add_once(b, at, value, strlen(value));
         at = value + strlen(value) + 1;
     }
 }
 
 static void add_head(block *b, const response_head *head)
 {
-    add_text(b, ":status", "200");
-    add_text(b, "content-type", "application/grpc");
+    add_constant(b, ":status", "200");
+    add_constant(b, "content-type", "application/grpc");
     if (head->gzip)
-        add_text(b, "grpc-encoding", "gzip");
-    add_text(b, "grpc-accept-encoding", "identity,gzip");
+        add_constant(b, "grpc-encoding", "gzip");
+    add_constant(b, "grpc-accept-encoding", "identity,gzip");
     add_metadata(b, &head->metadata);
 }
 
 static void add_trailers(block *b, const response_status *status)
 {
-    add_number(b, "grpc-status", b->code, status->code);
+    static const char *const codes[] = {
+#define CODE(number, name) [number] = #number,
+        GRPC_STATUSES(CODE)
+#undef CODE
+    };
+    const bool known = (size_t)status->code < sizeof codes / sizeof *codes;
+    add_constant(b, "grpc-status", codes[known ? status->code : GRPC_UNKNOWN]);
     if (status->message && *status->message)
-        add(b, "grpc-message", b->message,
-            grpc_message_encode(status->message, b->message, sizeof b->message), true);
+        add_once(b, "grpc-message", b->message,
+                 grpc_message_encode(status->message, b->message, sizeof b->message));
     if (status->pushback_ms >= 0)
-        add_number(b, "grpc-retry-pushback-ms", b->pushback, status->pushback_ms);
+        add_pushback(b, status->pushback_ms);
     if (status->details)
-        add(b, "grpc-status-details-bin", status->details, strlen(status->details), true);
+        add_once(b, "grpc-status-details-bin", status->details, strlen(status->details));
     add_metadata(b, &status->metadata);
 }
 
@@ -108,6 +122,6 @@ int response_http_error(nghttp2_session *h2, int32_t stream_id, const char *http
 {
     block b;
     b.count = 0;
-    add_text(&b, ":status", http_status);
+    add_constant(&b, ":status", http_status);
     return nghttp2_submit_response(h2, stream_id, b.fields, b.count, NULL);
 }

@@ -15,6 +15,9 @@ typedef struct method {
     bool (*decode)(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
     bool (*encode)(message_buffer *out, const job *j, const registry *models);
 
+    /* The most bytes that encode writes, where that is cheaper to tell than a copy; may be NULL. */
+    size_t (*most)(const job *j, const registry *models);
+
     /* Methods that do not: answers one request at once, finishing the call unless it goes on. */
     void (*answer)(service *s, exchange *x, const uint8_t *message, size_t bytes);
 } method;
@@ -59,10 +62,15 @@ struct exchange {
 
 static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes);
 
-static const method score = {
-    .scope = TOKEN_SCOPE_SCORE, .decode = decode_score, .encode = encode_score};
-static const method score_stream = {
-    .streaming = true, .scope = TOKEN_SCOPE_SCORE, .decode = decode_score, .encode = encode_score};
+static const method score = {.scope = TOKEN_SCOPE_SCORE,
+                             .decode = decode_score,
+                             .encode = encode_score,
+                             .most = encode_score_most};
+static const method score_stream = {.streaming = true,
+                                    .scope = TOKEN_SCOPE_SCORE,
+                                    .decode = decode_score,
+                                    .encode = encode_score,
+                                    .most = encode_score_most};
 static const method append = {
     .scope = TOKEN_SCOPE_APPEND, .decode = decode_append, .encode = encode_append};
 static const method append_stream = {.streaming = true,
@@ -175,7 +183,7 @@ static void exchange_free(exchange *x)
         LIST_REMOVE(x, in_list);
     if (x->tenant)
         tenant_end(x->tenant);
-    free(x);
+    spares_give(x->service->spares, x);
 }
 
 static void finish(exchange *x, const grpc_error *error)
@@ -187,7 +195,9 @@ static void finish(exchange *x, const grpc_error *error)
 
 static void finish_ok(exchange *x)
 {
-    finish(x, &(grpc_error){.status = GRPC_OK, .pushback_ms = -1});
+    call *c = x->call;
+    exchange_free(x);
+    call_finish(c, GRPC_OK, NULL, -1);
 }
 
 /* Returns false, so that what cannot go on can end with it. */
@@ -259,7 +269,7 @@ static void on_call(void *context, call *c, const char *path)
         call_fail(c, &error);
         return;
     }
-    exchange *x = calloc(1, sizeof *x);
+    exchange *x = spares_take(s->spares, sizeof *x);
     if (!x) {
         if (on_behalf)
             tenant_end(on_behalf);
@@ -282,6 +292,21 @@ static void on_call(void *context, call *c, const char *path)
         begin(x);
 }
 
+/* Sends a job's answer. False: no memory. */
+static bool send_answer(service *s, exchange *x, const job *j)
+{
+    const method *m = x->method;
+    if (!m->most)
+        return m->encode(&s->message, j, s->models) &&
+               call_send(x->call, s->message.bytes, s->message.count);
+    const size_t most = m->most(j, s->models);
+    message_buffer room = {.bytes = call_compose(x->call, most), .capacity = most, .lent = true};
+    if (!room.bytes || !m->encode(&room, j, s->models))
+        return false;
+    call_send_composed(x->call, room.count);
+    return true;
+}
+
 /* Sends the answers that are due. The exchange may be gone afterwards. */
 static void send_answers(service *s, exchange *x)
 {
@@ -292,8 +317,7 @@ static void send_answers(service *s, exchange *x)
             finish(x, &error);
             return;
         }
-        if (!x->method->encode(&s->message, j, s->models) ||
-            !call_send(x->call, s->message.bytes, s->message.count)) {
+        if (!send_answer(s, x, j)) {
             finish_no_memory(x);
             return;
         }

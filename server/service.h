@@ -44,6 +44,7 @@ typedef struct service {
     /* Whether a user's shard refuses more of a kind (shard_refuses); NULL: none does. */
     bool (*refuses)(void *owner, uint64_t user_id, bool is_long);
     void *owner;
+    spares *spares; /* of the thread; may be NULL */
 
     /* The owner's clock, brought up to date before it feeds a session. */
     int64_t wall_ms; /* since the Unix epoch */

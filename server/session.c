@@ -225,8 +225,32 @@ static int on_stream_close(nghttp2_session *h2, int32_t stream_id, uint32_t code
     return callback_result(s);
 }
 
+static void *take(size_t bytes, void *from)
+{
+    return spares_take(from, bytes);
+}
+
+static void *take_zeros(size_t count, size_t bytes, void *from)
+{
+    if (bytes > 0 && count > SIZE_MAX / bytes)
+        return NULL;
+    void *memory = spares_take(from, count * bytes);
+    return memory ? memset(memory, 0, count * bytes) : NULL;
+}
+
+static void *resize(void *memory, size_t bytes, void *from)
+{
+    return spares_resize(from, memory, bytes);
+}
+
+static void give(void *memory, void *from)
+{
+    spares_give(from, memory);
+}
+
 static int new_server(session *s, const nghttp2_option *option)
 {
+    nghttp2_mem memory = {s->options.spares, take, give, take_zeros, resize};
     nghttp2_session_callbacks *callbacks;
     const int result = nghttp2_session_callbacks_new(&callbacks);
     if (result != 0)
@@ -237,7 +261,7 @@ static int new_server(session *s, const nghttp2_option *option)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk_recv);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    const int made = nghttp2_session_server_new2(&s->h2, callbacks, s, option);
+    const int made = nghttp2_session_server_new3(&s->h2, callbacks, s, option, &memory);
     nghttp2_session_callbacks_del(callbacks);
     return made;
 }

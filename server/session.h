@@ -10,7 +10,7 @@
  * A call is one HTTP/2 stream. It begins with on_call and ends in exactly one of two ways: the
  * handler calls call_finish, or the session calls on_cancel. After either, the handler must not
  * touch the call again. call_resume may call on_message and on_half_close, session_feed and
- * session_drain any of the five, session_tick on_cancel; call_send, call_finish and call_hold call
+ * session_drain any of the five, session_tick on_cancel; call_send…, call_finish and call_hold call
  * none. A handler may use any open call in any callback, but may not feed, drain, tick or free the
  * session there.
  *
@@ -31,6 +31,7 @@
 #include "ledger.h"
 #include "lifetime.h"
 #include "patience.h"
+#include "spares.h"
 
 typedef struct session session;
 typedef struct call call;
@@ -101,6 +102,8 @@ typedef struct session_options {
      */
     size_t max_connection_bytes;
     ledger *ledger; /* counts both, and refuses as UNAVAILABLE when it is full; NULL: none */
+
+    spares *spares; /* that its calls take memory from, and HTTP/2 does; may be NULL */
 
     /* What the connection may waste of the server's time (budget.h); 0: no limit. */
     uint64_t budget_ns;
@@ -219,6 +222,14 @@ uint64_t call_now(const call *c);
  * queued, and the handler should finish the call.
  */
 bool call_send(call *c, const uint8_t *message, size_t bytes);
+
+/*
+ * The same without a copy: call_compose returns room for a message of at most `most` bytes, NULL
+ * when there is no memory, and call_send_composed queues the first `bytes` of them. Nothing else
+ * may be done with the call between the two.
+ */
+uint8_t *call_compose(call *c, size_t most);
+void call_send_composed(call *c, size_t bytes);
 
 /*
  * Ends the call with a status, after the answers queued before. message may be NULL, is copied, and

@@ -5,6 +5,7 @@
 #ifndef VQL_SERVER_VARINT_H
 #define VQL_SERVER_VARINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,5 +23,14 @@ typedef struct varint_run {
 
 /* Decodes whole varints, at most `room` of them, into numbers. */
 varint_run varint_decode(const uint8_t *bytes, size_t count, uint64_t *numbers, size_t room);
+
+/* Bytes that are taken from their front. */
+typedef struct varint_reader {
+    const uint8_t *bytes;
+    size_t count;
+} varint_reader;
+
+/* Takes a varint off the bytes. False: there is none whole. */
+bool varint_take(varint_reader *in, uint64_t *number);
 
 #endif

@@ -165,6 +165,8 @@ int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count)
     w->connections.router = &w->router;
     w->connections.wall = &w->service.wall_ms;
     w->connections.now = &w->service.now_ns;
+    w->connections.options.spares = &w->spares;
+    w->service.spares = &w->spares;
     w->post->service = &w->service;
     const bool posted = post_init(w->post);
     (void)init_handles(w);
@@ -213,4 +215,5 @@ void worker_clear(worker *w)
     health_clear(&w->health);
     reflection_clear(&w->reflection);
     connections_clear(&w->connections);
+    spares_clear(&w->spares);
 }

@@ -49,6 +49,7 @@ struct worker {
     health health;
     reflection reflection;
     connections connections;
+    spares spares; /* of the service and the connections, once the worker is made */
 
     uv_thread_t thread;
     uv_loop_t loop;

@@ -99,6 +99,8 @@ bool __real_call_send(call *c, const uint8_t *message, size_t bytes);
 void __real_call_fail(call *c, const grpc_error *error);
 bool __wrap_call_send(call *c, const uint8_t *message, size_t bytes);
 void __wrap_call_fail(call *c, const grpc_error *error);
+void __real_call_finish(call *c, grpc_status status, const char *message, int64_t pushback_ms);
+void __wrap_call_finish(call *c, grpc_status status, const char *message, int64_t pushback_ms);
 
 static bool send_late(call *c)
 {
@@ -126,6 +128,12 @@ void __wrap_call_fail(call *c, const grpc_error *error)
 {
     (void)send_late(c);
     __real_call_fail(c, error);
+}
+
+void __wrap_call_finish(call *c, grpc_status status, const char *message, int64_t pushback_ms)
+{
+    (void)send_late(c);
+    __real_call_finish(c, status, message, pushback_ms);
 }
 
 #elif VQL_CANARY == 5

@@ -82,18 +82,8 @@ static void h2_free(void *block, void *context)
 
 static nghttp2_mem h2_memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
 
-int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
-                                       const nghttp2_session_callbacks *callbacks, void *context,
-                                       const nghttp2_option *option);
 int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
                                       const nghttp2_session_callbacks *callbacks, void *context);
-
-int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
-                                       const nghttp2_session_callbacks *callbacks, void *context,
-                                       const nghttp2_option *option)
-{
-    return nghttp2_session_server_new3(h2, callbacks, context, option, &h2_memory);
-}
 
 int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
                                       const nghttp2_session_callbacks *callbacks, void *context)

@@ -1,11 +1,10 @@
 /*
- * Makes the C library's allocations fail on demand, one by one, and nghttp2's with them. For a
- * program of one file that is linked with --wrap for malloc, calloc and realloc.
+ * Makes the C library's allocations fail on demand, one by one. For a program of one file that is
+ * linked with --wrap for malloc, calloc and realloc.
  */
 #ifndef VQL_TESTS_FAILING_MALLOC_H
 #define VQL_TESTS_FAILING_MALLOC_H
 
-#include <nghttp2/nghttp2.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -40,31 +39,5 @@ void *__wrap_realloc(void *block, size_t bytes)
 {
     return fails() ? NULL : __real_realloc(block, bytes);
 }
-
-static void *h2_malloc(size_t bytes, void *context)
-{
-    (void)context;
-    return __wrap_malloc(bytes);
-}
-
-static void *h2_calloc(size_t count, size_t bytes, void *context)
-{
-    (void)context;
-    return __wrap_calloc(count, bytes);
-}
-
-static void *h2_realloc(void *block, size_t bytes, void *context)
-{
-    (void)context;
-    return __wrap_realloc(block, bytes);
-}
-
-static void h2_free(void *block, void *context)
-{
-    (void)context;
-    free(block);
-}
-
-static nghttp2_mem failing_h2_memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
 
 #endif

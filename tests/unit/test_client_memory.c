@@ -15,6 +15,32 @@
 
 enum { CALLS = 4 };
 
+static void *h2_malloc(size_t bytes, void *context)
+{
+    (void)context;
+    return __wrap_malloc(bytes);
+}
+
+static void *h2_calloc(size_t count, size_t bytes, void *context)
+{
+    (void)context;
+    return __wrap_calloc(count, bytes);
+}
+
+static void *h2_realloc(void *block, size_t bytes, void *context)
+{
+    (void)context;
+    return __wrap_realloc(block, bytes);
+}
+
+static void h2_free(void *block, void *context)
+{
+    (void)context;
+    free(block);
+}
+
+static nghttp2_mem failing_h2_memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
+
 int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
                                       const nghttp2_session_callbacks *callbacks, void *context);
 

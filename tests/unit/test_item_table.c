@@ -91,6 +91,33 @@ START_TEST(test_patterns)
 }
 END_TEST
 
+/* Many at once, of which every third is unknown, are found as one by one. */
+START_TEST(test_find)
+{
+    enum { MOST = 1000 };
+    random_stream random = {1};
+    table t = table_make(MOST);
+    uint64_t wanted[MOST];
+    uint32_t rows[MOST];
+    for (uint32_t row = 1; row < t.rows; row++)
+        t.ids[row] = random_below(&random, 2) == 0 ? random_u64(&random) : row;
+    table_fill(&t);
+    for (size_t count = 0; count <= MOST; count += 37) {
+        size_t unknown = 0;
+        for (size_t n = 0; n < count; n++) {
+            const uint32_t row = 1 + random_below(&random, MOST - 1);
+            wanted[n] = n % 3 == 2 ? random_u64(&random) : t.ids[row];
+            unknown += table_get(&t, wanted[n]) == 0;
+        }
+        ck_assert_uint_eq(vql_item_table_find(t.slots, t.mask, t.ids, wanted, count, rows),
+                          unknown);
+        for (size_t n = 0; n < count; n++)
+            ck_assert_uint_eq(rows[n], table_get(&t, wanted[n]));
+    }
+    table_free(&t);
+}
+END_TEST
+
 START_TEST(test_duplicate)
 {
     table t = table_make(10);
@@ -112,6 +139,7 @@ int main(void)
     tcase_add_test(tcase, test_mask);
     tcase_add_test(tcase, test_every_size);
     tcase_add_test(tcase, test_patterns);
+    tcase_add_test(tcase, test_find);
     tcase_add_test(tcase, test_duplicate);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

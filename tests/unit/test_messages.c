@@ -124,6 +124,44 @@ START_TEST(every_truncation_is_no_message_or_a_shorter_one)
 }
 END_TEST
 
+/*
+ * A request of a user, items and numbers is not decoded by nanopb; one with a field more, that
+ * nobody knows, is. Whole or cut short, both must come to the same.
+ */
+START_TEST(plain_requests_are_nanopb_s)
+{
+    uint64_t items[] = {1, 300, UINT64_MAX, 1u << 20, 5};
+    Vql__V1__ScoreRequest request = VQL__V1__SCORE_REQUEST__INIT;
+    request.user_id = UINT64_MAX - (uint64_t)_i;
+    request.item_ids = items;
+    request.n_item_ids = (size_t)_i % 6;
+    request.time_ms = _i % 2 == 0 ? -1 : 77;
+    request.min_sequence = 1u << _i;
+    const size_t bytes = pack(&request.base);
+    for (size_t cut = 0; cut <= bytes; cut++) {
+        static const uint8_t unknown[] = {0x78, 0x01};
+        uint8_t other[sizeof unknown + 200];
+        memcpy(other, unknown, sizeof unknown);
+        memcpy(other + sizeof unknown, packed, cut);
+        job *plain = job_take(&pool, true);
+        job *full = job_take(&pool, true);
+        ck_assert_int_eq(decode_score(packed, cut, &limits, plain),
+                         decode_score(other, sizeof unknown + cut, &limits, full));
+        ck_assert_int_eq(plain->error.status, full->error.status);
+        if (plain->error.status == GRPC_OK) {
+            ck_assert_uint_eq(plain->user_id, full->user_id);
+            ck_assert_int_eq(plain->time_ms, full->time_ms);
+            ck_assert_uint_eq(plain->min_sequence, full->min_sequence);
+            ck_assert_uint_eq(plain->item_count, full->item_count);
+            ck_assert(plain->item_count == 0 ||
+                      memcmp(plain->item_ids, full->item_ids, 8 * plain->item_count) == 0);
+        }
+        job_give(&pool, plain);
+        job_give(&pool, full);
+    }
+}
+END_TEST
+
 /* Fields that callbacks read, with wire types that they cannot have. */
 START_TEST(wire_types_are_those_of_the_fields)
 {
@@ -144,6 +182,28 @@ START_TEST(wire_types_are_those_of_the_fields)
     j->error = (grpc_error){0};
     ck_assert(decode_score(item_varint, sizeof item_varint, &limits, j));
     ck_assert_uint_eq(j->item_count, 1);
+}
+END_TEST
+
+/* What is not even known costs time, too. */
+START_TEST(fields_that_say_nothing_are_bounded)
+{
+    enum { UNKNOWN = 2 }; /* bytes of one */
+    uint8_t fields[UNKNOWN * (LIMIT_OTHER_FIELDS + 1)];
+    for (size_t i = 0; i < sizeof fields; i += UNKNOWN) {
+        fields[i] = 15 << 3;
+        fields[i + 1] = 1;
+    }
+    ck_assert(decode_append(fields, sizeof fields - UNKNOWN, &limits, j));
+    check_refused(decode_append(fields, sizeof fields, &limits, j), GRPC_INVALID_ARGUMENT,
+                  "AppendRequest: more than 1024 fields that are no elements");
+
+    uint8_t large[2 + 1 + LIMIT_EVENT_BYTES + 1] = {2 << 3 | 2, 0x80, 1};
+    memcpy(large + 3, fields, LIMIT_EVENT_BYTES);
+    ck_assert(decode_append(large, 3 + LIMIT_EVENT_BYTES, &limits, j));
+    large[1] = 0x81;
+    check_refused(decode_append(large, sizeof large, &limits, j), GRPC_INVALID_ARGUMENT,
+                  "events[1]: 129 bytes; at most 128");
 }
 END_TEST
 
@@ -328,7 +388,9 @@ int main(void)
     tcase_add_test(test, score_request_arrives_whole);
     tcase_add_test(test, candidates_packed_and_not);
     tcase_add_test(test, every_truncation_is_no_message_or_a_shorter_one);
+    tcase_add_loop_test(test, plain_requests_are_nanopb_s, 0, 12);
     tcase_add_test(test, wire_types_are_those_of_the_fields);
+    tcase_add_test(test, fields_that_say_nothing_are_bounded);
     tcase_add_test(test, too_many_elements_are_not_stored);
     tcase_add_test(test, a_long_model_name_is_cut_and_not_found);
     tcase_add_test(test, score_requests_that_make_no_sense);

@@ -2,7 +2,7 @@
  * Health and reflection with the i-th allocation failing, for every i: a call or the connection
  * ends, nothing leaks, and every call that has begun has ended.
  *
- * The program is linked with --wrap for malloc, calloc, realloc and nghttp2_session_server_new2.
+ * The program is linked with --wrap for malloc, calloc and realloc.
  */
 #include "check_main.h"
 #include "failing_malloc.h"
@@ -25,17 +25,6 @@ static const session_options options = {
 static router_rig rig;
 static health state;
 static reflection mirror;
-
-int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
-                                       const nghttp2_session_callbacks *callbacks, void *context,
-                                       const nghttp2_option *option);
-
-int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
-                                       const nghttp2_session_callbacks *callbacks, void *context,
-                                       const nghttp2_option *option)
-{
-    return nghttp2_session_server_new3(h2, callbacks, context, option, &failing_h2_memory);
-}
 
 /* Carries bytes both ways until there are none. False: the connection has ended. */
 static bool carry(void)

@@ -2,9 +2,8 @@
  * A conversation in which the i-th allocation fails, for every i, the session's own and nghttp2's:
  * it costs a call or the connection, and nothing leaks.
  *
- * The program is linked with --wrap for malloc, calloc, realloc and nghttp2_session_server_new2.
+ * The program is linked with --wrap for malloc, calloc and realloc.
  */
-#include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,17 +11,6 @@
 #include "failing_malloc.h"
 #include "gzip.h"
 #include "session_rig.h"
-
-int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
-                                       const nghttp2_session_callbacks *callbacks, void *context,
-                                       const nghttp2_option *option);
-
-int __wrap_nghttp2_session_server_new2(nghttp2_session **h2,
-                                       const nghttp2_session_callbacks *callbacks, void *context,
-                                       const nghttp2_option *option)
-{
-    return nghttp2_session_server_new3(h2, callbacks, context, option, &failing_h2_memory);
-}
 
 /* Carries bytes both ways until there are none. False: the connection has ended. */
 static bool carry(session_rig *rig)
