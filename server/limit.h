@@ -57,8 +57,14 @@ enum {
      */
     LIMIT_SYNC_MS = 50,
 
+    /* Microseconds that what is for a clerk waits at most for what may go with it. */
+    LIMIT_FLUSH_US = 200,
+
     /* Appends that share a commit: what a slow disk makes wait at most. */
     LIMIT_COMMIT_ERRANDS = 4096,
+
+    /* Users of one shard whose last sequence number and so on are remembered between appends. */
+    LIMIT_HEADS = 16384,
 
     /* Users of one shard whose caches are being made from disk at once: 9 KiB each. */
     LIMIT_LOADS = 1024,

@@ -10,6 +10,7 @@
 #include "vql/scorer.h"
 
 enum {
+    NS_PER_US = 1000,
     NS_PER_MS = 1000000,
     LANE_SHORT = 0, /* everything but what the other two are for */
     LANE_LONG,      /* scores of more than LIMIT_SHORT_CANDIDATES candidates and events */
@@ -26,6 +27,7 @@ struct shard {
     uint64_t sweep_ns; /* when the next one is due */
     pushback pushback; /* for those that find the shard full */
     size_t away;       /* jobs that the clerk has, or that wait for a load */
+    uint64_t flush_ns; /* when what was sent to the clerk goes at the latest; 0: nothing was */
     bool clerk_turn;   /* what the clerk has done goes before the lanes, every other time */
 };
 
@@ -141,8 +143,9 @@ bool shard_refuses(const shard *s, bool is_long)
 
 bool shard_idle(const shard *s)
 {
+    const clerk *c = s->histories.clerk;
     return !s->dropped && count_jobs(s) == s->away &&
-           !(s->histories.clerk && clerk_has_done(s->histories.clerk));
+           !(c && (clerk_has_done(c) || clerk_unsent(c) > 0));
 }
 
 static bool no_memory(job *j)
@@ -487,6 +490,23 @@ static job *step_clerk(shard *s, uint64_t now_ns)
     return NULL;
 }
 
+/*
+ * What the lanes sent the clerk goes when they have nothing more, or after a while: errands that go
+ * together share a commit.
+ */
+static void flush_clerk(shard *s, bool idle, uint64_t now_ns)
+{
+    clerk *c = s->histories.clerk;
+    if (!c || clerk_unsent(c) == 0)
+        return;
+    if (s->flush_ns == 0)
+        s->flush_ns = now_ns + (uint64_t)LIMIT_FLUSH_US * NS_PER_US;
+    if (!idle && now_ns < s->flush_ns)
+        return;
+    clerk_flush(c);
+    s->flush_ns = 0;
+}
+
 /* A step of the clerk's or of a lane's. */
 static job *step(shard *s, uint64_t now_ns)
 {
@@ -496,6 +516,7 @@ static job *step(shard *s, uint64_t now_ns)
     if (s->clerk_turn)
         return step_clerk(s, now_ns);
     lane *l = next_lane(s);
+    flush_clerk(s, !l, now_ns);
     if (l)
         return step_lane(s, l, now_ns);
     return done ? step_clerk(s, now_ns) : NULL;

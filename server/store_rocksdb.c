@@ -6,17 +6,19 @@
 #include "limit.h"
 #include "log.h"
 #include "store.h"
+#include "store_heads.h"
 #include "store_record.h"
 
 /*
- * A batch holds what is not committed yet, with an index of its keys, so that an append sees those
- * before it.
+ * The batch holds what is not committed yet; an append sees what was before it there in the heads,
+ * which only appends fill.
  */
 typedef struct rocksdb_store {
     store base;
     database *database;
     rocksdb_t *db;
-    rocksdb_writebatch_wi_t *batch;
+    rocksdb_writebatch_t *batch;
+    store_heads heads;
     rocksdb_writeoptions_t *write;
     rocksdb_readoptions_t *read;
     const rocksdb_snapshot_t *pinned; /* NULL: not */
@@ -41,23 +43,30 @@ static store_code damaged(const char *what, uint64_t user_id)
     return STORE_DAMAGED;
 }
 
-/* The value of a key, what is not committed included; NULL in *value: there is none. */
+/* The value of a key; NULL in *value: there is none. */
 static store_code get(rocksdb_store *r, uint64_t user_id, record_key key, char **value,
                       size_t *count)
 {
     char *message = NULL;
-    *value = rocksdb_writebatch_wi_get_from_batch_and_db(r->batch, r->db, r->read, key.bytes,
-                                                         key.count, count, &message);
+    *value = rocksdb_get(r->db, r->read, key.bytes, key.count, count, &message);
     return code_of(r, "read", user_id, message);
+}
+
+static void put(rocksdb_store *r, record_key key, const char *value, size_t count)
+{
+    rocksdb_writebatch_put(r->batch, key.bytes, key.count, value, count);
 }
 
 static store_code rocksdb_info(store *s, uint64_t user_id, history_info *info)
 {
+    rocksdb_store *r = (rocksdb_store *)s;
+    const store_head *head = store_heads_find(&r->heads, user_id);
     char *value = NULL;
     size_t count = 0;
-    *info = (history_info){0};
-    const store_code code =
-        get((rocksdb_store *)s, user_id, record_key_of(user_id, RECORD_HEAD), &value, &count);
+    *info = head ? head->info : (history_info){0};
+    if (head)
+        return STORE_OK;
+    const store_code code = get(r, user_id, record_key_of(user_id, RECORD_HEAD), &value, &count);
     if (code != STORE_OK || !value)
         return code;
     const bool whole = record_head_parse(value, count, info);
@@ -65,28 +74,69 @@ static store_code rocksdb_info(store *s, uint64_t user_id, history_info *info)
     return whole ? STORE_OK : damaged("head", user_id);
 }
 
-/* Puts the ids of events into the batch; those that are there already lose their events. */
-static store_code apply_ids(rocksdb_store *r, uint64_t user_id, event *events, size_t *count)
+/* What is remembered of the user from now on. */
+static store_code remember(rocksdb_store *r, uint64_t user_id, store_head **head)
 {
-    size_t fresh = 0;
-    for (size_t i = 0; i < *count; i++) {
-        if (events[i].id != 0) {
-            const record_key key = record_key_numbered(user_id, RECORD_ID, events[i].id);
-            char *value = NULL;
-            size_t bytes;
-            const store_code code = get(r, user_id, key, &value, &bytes);
-            if (code != STORE_OK)
-                return code;
-            if (value) {
-                rocksdb_free(value);
+    history_info info;
+    *head = store_heads_find(&r->heads, user_id);
+    if (*head)
+        return STORE_OK;
+    const store_code code = rocksdb_info(&r->base, user_id, &info);
+    if (code != STORE_OK)
+        return code;
+    *head = store_heads_add(&r->heads, user_id, &info);
+    return *head ? STORE_OK : STORE_NO_MEMORY;
+}
+
+static size_t count_ids(const event *events, size_t count)
+{
+    size_t ids = 0;
+    for (size_t i = 0; i < count; i++)
+        ids += events[i].id != 0;
+    return ids;
+}
+
+/* Whether an id is the user's already. A user without a history has none. */
+static store_code find_id(rocksdb_store *r, uint64_t user_id, const store_head *head, uint64_t id,
+                          bool *found)
+{
+    char *value = NULL;
+    size_t bytes;
+    *found = head && id_map_get(&head->fresh, id);
+    if (*found || (head && head->info.sequence == 0))
+        return STORE_OK;
+    const store_code code =
+        get(r, user_id, record_key_numbered(user_id, RECORD_ID, id), &value, &bytes);
+    *found = value != NULL;
+    rocksdb_free(value);
+    return code;
+}
+
+/* Takes out events whose id is the user's already, or stands earlier in the array. */
+static store_code drop_repeated(rocksdb_store *r, uint64_t user_id, const store_head *head,
+                                event *events, size_t *count)
+{
+    id_map seen = {0};
+    size_t kept = 0;
+    store_code code = STORE_OK;
+    if (!id_map_reserve(&seen, count_ids(events, *count)))
+        return STORE_NO_MEMORY;
+    for (size_t i = 0; i < *count && code == STORE_OK; i++) {
+        const uint64_t id = events[i].id;
+        if (id != 0) {
+            bool applied = id_map_get(&seen, id) != NULL;
+            if (!applied)
+                code = find_id(r, user_id, head, id, &applied);
+            if (applied)
                 continue;
-            }
-            rocksdb_writebatch_wi_put(r->batch, key.bytes, key.count, "", 0);
+            id_map_put(&seen, id, &seen);
         }
-        events[fresh++] = events[i];
+        events[kept++] = events[i];
     }
-    *count = fresh;
-    return STORE_OK;
+    id_map_clear(&seen);
+    if (code == STORE_OK)
+        *count = kept;
+    return code;
 }
 
 /* What comes after the events. */
@@ -110,44 +160,56 @@ static void put_events(rocksdb_store *r, uint64_t user_id, const event *events, 
     char value[RECORD_EVENTS * RECORD_EVENT_BYTES];
     for (size_t done = 0; done < count;) {
         const size_t n = count - done < RECORD_EVENTS ? count - done : RECORD_EVENTS;
-        const record_key key = record_key_numbered(user_id, RECORD_EVENT, sequence + done + n);
         record_events_write(events + done, n, value);
-        rocksdb_writebatch_wi_put(r->batch, key.bytes, key.count, value, n * RECORD_EVENT_BYTES);
+        put(r, record_key_numbered(user_id, RECORD_EVENT, sequence + done + n), value,
+            n * RECORD_EVENT_BYTES);
         done += n;
+    }
+}
+
+/* The ids become fresh ones of the head, which has room for them. */
+static void put_ids(rocksdb_store *r, uint64_t user_id, store_head *head, const event *events,
+                    size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].id == 0)
+            continue;
+        put(r, record_key_numbered(user_id, RECORD_ID, events[i].id), "", 0);
+        id_map_put(&head->fresh, events[i].id, head);
     }
 }
 
 static void put_head(rocksdb_store *r, uint64_t user_id, const history_info *info)
 {
     char value[RECORD_HEAD_BYTES];
-    const record_key key = record_key_of(user_id, RECORD_HEAD);
     record_head_write(info, value);
-    rocksdb_writebatch_wi_put(r->batch, key.bytes, key.count, value, sizeof value);
+    put(r, record_key_of(user_id, RECORD_HEAD), value, sizeof value);
 }
 
+/* Records are put in the order of their keys, which is how RocksDB finds their places fastest. */
 static store_code rocksdb_append(store *s, uint64_t user_id, event *events, size_t *count,
                                  history_info *info)
 {
     rocksdb_store *r = (rocksdb_store *)s;
-    history_info before;
-    store_code code = rocksdb_info(s, user_id, &before);
+    store_head *head;
+    store_code code = remember(r, user_id, &head);
+    if (code == STORE_OK)
+        code = drop_repeated(r, user_id, head, events, count);
     if (code != STORE_OK)
         return code;
-    rocksdb_writebatch_wi_set_save_point(r->batch);
-    code = apply_ids(r, user_id, events, count);
-    if (code != STORE_OK) {
-        char *message = NULL;
-        rocksdb_writebatch_wi_rollback_to_save_point(r->batch, &message);
-        (void)code_of(r, "roll back", user_id, message);
-        return code;
+    if (!id_map_reserve(&head->fresh, count_ids(events, *count)))
+        return STORE_NO_MEMORY;
+    if (*count > 0) {
+        if (head->info.sequence == 0)
+            head->info.born = rocksdb_get_latest_sequence_number(r->db);
+        const uint64_t before = head->info.sequence;
+        head->info = extend(head->info, events, *count);
+        put_head(r, user_id, &head->info);
+        put_events(r, user_id, events, *count, before);
+        put_ids(r, user_id, head, events, *count);
+        store_heads_change(&r->heads, head);
     }
-    if (before.sequence == 0)
-        before.born = rocksdb_get_latest_sequence_number(r->db);
-    *info = extend(before, events, *count);
-    if (*count == 0)
-        return STORE_OK;
-    put_events(r, user_id, events, *count, before.sequence);
-    put_head(r, user_id, info);
+    *info = head->info;
     return STORE_OK;
 }
 
@@ -162,9 +224,8 @@ static store_code rocksdb_save(store *s, uint64_t user_id, const store_snapshot 
     char *value = malloc(bytes);
     if (!value)
         return STORE_NO_MEMORY;
-    const record_key key = record_key_of(user_id, RECORD_SNAPSHOT);
     record_snapshot_write(snapshot, value);
-    rocksdb_writebatch_wi_put(r->batch, key.bytes, key.count, value, bytes);
+    put(r, record_key_of(user_id, RECORD_SNAPSHOT), value, bytes);
     free(value);
     return STORE_OK;
 }
@@ -173,9 +234,14 @@ static store_code rocksdb_commit(store *s)
 {
     rocksdb_store *r = (rocksdb_store *)s;
     char *message = NULL;
-    if (rocksdb_writebatch_wi_count(r->batch) > 0)
-        rocksdb_write_writebatch_wi(r->db, r->write, r->batch, &message);
-    rocksdb_writebatch_wi_clear(r->batch);
+    rocksdb_set_perf_level(rocksdb_disable);
+    if (rocksdb_writebatch_count(r->batch) > 0)
+        rocksdb_write(r->db, r->write, r->batch, &message);
+    rocksdb_writebatch_clear(r->batch);
+    if (message)
+        store_heads_clear(&r->heads);
+    else
+        store_heads_commit(&r->heads);
     return code_of(r, "commit", 0, message);
 }
 
@@ -198,12 +264,14 @@ static store_code rocksdb_erase(store *s, uint64_t user_id, uint64_t *erased)
     char *message = NULL;
     rocksdb_write(r->db, r->write, batch, &message);
     rocksdb_writebatch_destroy(batch);
+    store_heads_forget(&r->heads, user_id);
     return code_of(r, "erase", user_id, message);
 }
 
 static void rocksdb_pin(store *s)
 {
     rocksdb_store *r = (rocksdb_store *)s;
+    rocksdb_set_perf_level(rocksdb_disable);
     r->pinned = rocksdb_create_snapshot(r->db);
     rocksdb_readoptions_set_snapshot(r->read, r->pinned);
 }
@@ -216,15 +284,10 @@ static void rocksdb_unpin(store *s)
     r->pinned = NULL;
 }
 
-/* Nothing stays in the batch that was not there before. */
 static store_code rocksdb_drop_applied(store *s, uint64_t user_id, event *events, size_t *count)
 {
     rocksdb_store *r = (rocksdb_store *)s;
-    char *message = NULL;
-    rocksdb_writebatch_wi_set_save_point(r->batch);
-    const store_code code = apply_ids(r, user_id, events, count);
-    rocksdb_writebatch_wi_rollback_to_save_point(r->batch, &message);
-    return code != STORE_OK ? code : code_of(r, "roll back", user_id, message);
+    return drop_repeated(r, user_id, store_heads_find(&r->heads, user_id), events, count);
 }
 
 /*
@@ -308,7 +371,8 @@ static void rocksdb_close_store(store *s)
     rocksdb_store *r = (rocksdb_store *)s;
     rocksdb_readoptions_destroy(r->read);
     rocksdb_writeoptions_destroy(r->write);
-    rocksdb_writebatch_wi_destroy(r->batch);
+    rocksdb_writebatch_destroy(r->batch);
+    store_heads_clear(&r->heads);
     free(r);
 }
 
@@ -334,7 +398,7 @@ store *store_rocksdb_open(database *d)
     r->base = (store){.operations = &rocksdb_operations, .durability = database_durability(d)};
     r->database = d;
     r->db = database_handle(d);
-    r->batch = rocksdb_writebatch_wi_create(0, 1);
+    r->batch = rocksdb_writebatch_create();
     r->write = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(r->write, database_durability(d) == DURABILITY_SYNC);
     r->read = rocksdb_readoptions_create();

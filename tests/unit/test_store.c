@@ -408,7 +408,7 @@ START_TEST(what_is_broken_is_found)
     overwrite("u\0\0\0\0\0\0\0\5\0", 10, "short", 5);
     ck_assert_int_eq(store_info(r, 5, &info), STORE_DAMAGED);
     count = 1;
-    ck_assert_int_eq(store_append(s, 5, events, &count, &info), STORE_DAMAGED);
+    ck_assert_int_eq(store_append(r, 5, events, &count, &info), STORE_DAMAGED);
 }
 END_TEST
 
