@@ -57,6 +57,12 @@ enum {
      */
     LIMIT_SYNC_MS = 50,
 
+    /*
+     * Milliseconds after which it is tried whether the disk can be written, if nothing was, and
+     * whether it can be read, if something could not be.
+     */
+    LIMIT_PROBE_MS = 1000,
+
     /* Microseconds that what is for a clerk waits at most for what may go with it. */
     LIMIT_FLUSH_US = 200,
 

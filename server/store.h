@@ -25,6 +25,12 @@ typedef enum store_code {
     STORE_DAMAGED,     /* what was read is not what was written; the log says where */
 } store_code;
 
+/* What a store cannot do at present: bits. */
+typedef enum store_outage {
+    STORE_UNWRITABLE = 1,
+    STORE_UNREADABLE = 2,
+} store_outage;
+
 /* What is certain of events that are committed; the numbers are vql.v1.Durability's. */
 typedef enum durability {
     DURABILITY_MEMORY = 1, /* lost with the process */

@@ -5,6 +5,9 @@
 
 enum { SNAPSHOT_VERSION = 1, CHECKED_FROM = 12 /* what a snapshot's CRC is of begins there */ };
 
+const char record_format_key[] = "mformat";
+const char record_probe_key[] = "mprobe";
+
 static const char snapshot_magic[4] = {'V', 'Q', 'L', 'S'};
 
 static void put_big(char *out, uint64_t number)
@@ -53,6 +56,13 @@ record_key record_key_numbered(uint64_t user_id, record_kind kind, uint64_t numb
     return key;
 }
 
+record_key record_key_end(uint64_t user_id)
+{
+    record_key key = record_key_of(user_id, RECORD_ID);
+    key.bytes[RECORD_USER_BYTES]++;
+    return key;
+}
+
 bool record_key_parse(const char *key, size_t count, uint64_t *user_id, record_kind *kind,
                       uint64_t *number)
 {
@@ -66,6 +76,11 @@ bool record_key_parse(const char *key, size_t count, uint64_t *user_id, record_k
     *kind = (record_kind)code;
     *number = numbered ? get_big(key + RECORD_USER_BYTES + 1) : 0;
     return true;
+}
+
+bool record_is_damage(const char *message)
+{
+    return strncmp(message, "Corruption", strlen("Corruption")) == 0;
 }
 
 void record_head_write(const history_info *info, char out[RECORD_HEAD_BYTES])

@@ -24,17 +24,37 @@ typedef struct rocksdb_store {
     const rocksdb_snapshot_t *pinned; /* NULL: not */
 } rocksdb_store;
 
-/* Logs an error of RocksDB's and frees its text. STORE_OK: there was none. */
+/* Logs an error of RocksDB's and frees its text. */
 static store_code code_of(rocksdb_store *r, const char *operation, uint64_t user_id, char *message)
 {
-    if (!message)
-        return STORE_OK;
-    const bool damaged = strncmp(message, "Corruption", strlen("Corruption")) == 0;
+    const bool damaged = record_is_damage(message);
     if (damaged || database_may_log(r->database))
         log_error("the store failed", log_str("operation", operation), log_u64("user_id", user_id),
                   log_str("error", message));
     rocksdb_free(message);
     return damaged ? STORE_DAMAGED : STORE_UNAVAILABLE;
+}
+
+/* The same of something read, or of none. */
+static store_code read_code(rocksdb_store *r, uint64_t user_id, char *message)
+{
+    if (!message)
+        return STORE_OK;
+    const store_code code = code_of(r, "read", user_id, message);
+    if (code == STORE_UNAVAILABLE)
+        database_note_unread(r->database, user_id);
+    return code;
+}
+
+/* Writes a batch. user_id: 0 if it is not one user's. */
+static store_code write_batch(rocksdb_store *r, const char *operation, uint64_t user_id,
+                              rocksdb_writebatch_t *batch)
+{
+    char *message = NULL;
+    rocksdb_set_perf_level(rocksdb_disable);
+    rocksdb_write(r->db, r->write, batch, &message);
+    database_note_write(r->database, !message);
+    return message ? code_of(r, operation, user_id, message) : STORE_OK;
 }
 
 static store_code damaged(const char *what, uint64_t user_id)
@@ -49,7 +69,7 @@ static store_code get(rocksdb_store *r, uint64_t user_id, record_key key, char *
 {
     char *message = NULL;
     *value = rocksdb_get(r->db, r->read, key.bytes, key.count, count, &message);
-    return code_of(r, "read", user_id, message);
+    return read_code(r, user_id, message);
 }
 
 static void put(rocksdb_store *r, record_key key, const char *value, size_t count)
@@ -233,16 +253,15 @@ static store_code rocksdb_save(store *s, uint64_t user_id, const store_snapshot 
 static store_code rocksdb_commit(store *s)
 {
     rocksdb_store *r = (rocksdb_store *)s;
-    char *message = NULL;
-    rocksdb_set_perf_level(rocksdb_disable);
-    if (rocksdb_writebatch_count(r->batch) > 0)
-        rocksdb_write(r->db, r->write, r->batch, &message);
+    if (rocksdb_writebatch_count(r->batch) == 0)
+        return STORE_OK;
+    const store_code code = write_batch(r, "commit", 0, r->batch);
     rocksdb_writebatch_clear(r->batch);
-    if (message)
-        store_heads_clear(&r->heads);
-    else
+    if (code == STORE_OK)
         store_heads_commit(&r->heads);
-    return code_of(r, "commit", 0, message);
+    else
+        store_heads_clear(&r->heads);
+    return code;
 }
 
 /* All of a user's keys lie together. */
@@ -257,15 +276,13 @@ static store_code rocksdb_erase(store *s, uint64_t user_id, uint64_t *erased)
     if (info.sequence == 0)
         return STORE_OK;
     const record_key first = record_key_of(user_id, RECORD_HEAD);
-    record_key end = record_key_of(user_id, RECORD_ID);
-    end.bytes[RECORD_USER_BYTES]++;
+    const record_key end = record_key_end(user_id);
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
     rocksdb_writebatch_delete_range(batch, first.bytes, first.count, end.bytes, end.count);
-    char *message = NULL;
-    rocksdb_write(r->db, r->write, batch, &message);
+    const store_code written = write_batch(r, "erase", user_id, batch);
     rocksdb_writebatch_destroy(batch);
     store_heads_forget(&r->heads, user_id);
-    return code_of(r, "erase", user_id, message);
+    return written;
 }
 
 static void rocksdb_pin(store *s)
@@ -333,9 +350,8 @@ static store_code rocksdb_read(store *s, uint64_t user_id, uint64_t first_sequen
     rocksdb_iter_get_error(at, &message);
     rocksdb_iter_destroy(at);
     rocksdb_readoptions_set_iterate_upper_bound(r->read, NULL, 0);
-    if (message)
-        return code_of(r, "read", user_id, message);
-    return whole ? STORE_OK : damaged("events", user_id);
+    const store_code code = read_code(r, user_id, message);
+    return code == STORE_OK && !whole ? damaged("events", user_id) : code;
 }
 
 /* One that is damaged is none: the events are all there. */

@@ -54,6 +54,17 @@ static void obey(worker *w, worker_command command)
     close_if_open((uv_handle_t *)&w->busy);
 }
 
+/* Histories are written and read; scores need only reading. */
+static void tell_outages(worker *w)
+{
+    const unsigned outages = atomic_load_explicit(&w->outages, memory_order_acquire);
+    if (outages == w->told_outages)
+        return;
+    w->told_outages = outages;
+    health_set(&w->health, "vql.v1.History", outages == 0);
+    health_set(&w->health, "vql.v1.Scoring", !(outages & STORE_UNREADABLE));
+}
+
 static void on_wakeup(uv_async_t *wakeup)
 {
     (void)wakeup; /* the turn's end looks at everything that a wake-up can mean */
@@ -83,6 +94,7 @@ static void on_turn_end(uv_check_t *check)
     w->service.now_ns = uv_hrtime();
     post_receive(w->post);
     post_work(w->post, uv_hrtime, (uint64_t)LIMIT_TURN_US * NS_PER_US);
+    tell_outages(w);
     finish_turn(w);
     obey(w, (worker_command)atomic_load_explicit(&w->command, memory_order_acquire));
 }
@@ -194,6 +206,12 @@ int worker_start(worker *w)
 void worker_command_send(worker *w, worker_command command)
 {
     atomic_store_explicit(&w->command, (int)command, memory_order_release);
+    (void)uv_async_send(&w->wakeup);
+}
+
+void worker_set_outages(worker *w, unsigned outages)
+{
+    atomic_store_explicit(&w->outages, outages, memory_order_release);
     (void)uv_async_send(&w->wakeup);
 }
 
