@@ -113,7 +113,7 @@ static void *write_errands(void *argument)
     list_init(&run);
     while (take_waiting(d, &taken, LIMIT_COMMIT_ERRANDS)) {
         for (errand *e = list_take(&taken); e; e = list_take(&taken)) {
-            if (errand_erases(e))
+            if (errand_comes_after_commit(e))
                 commit(d, &run);
             errand_run(e, d->store);
             list_add(&run, e);

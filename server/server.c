@@ -136,14 +136,21 @@ static shard *make_shard_on_disk(const server *s, const shard_options *options)
     return made;
 }
 
-/* One of `count` shards, which share the memory evenly. */
-static shard *make_shard(const server *s, uint32_t count)
+/* Shard `index` of `count`, which share the memory evenly. */
+static shard *make_shard(const server *s, uint32_t index, uint32_t count)
 {
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
         .shed_target_ms = s->config->shed_target_ms,
         .shed_interval_ms = s->config->shed_interval_ms,
+        .retention =
+            {
+                .max_events = s->config->retain_events,
+                .max_age_ms = s->config->retain_days * INT64_C(86400000),
+                .shard = index,
+                .shards = count,
+            },
     };
     if (s->database)
         return make_shard_on_disk(s, &options);
@@ -180,7 +187,7 @@ static bool make_worker(server *s, uint32_t index, uint32_t count)
             return false;
         }
     }
-    shard *made = make_shard(s, count);
+    shard *made = make_shard(s, index, count);
     if (!made) {
         log_error("no memory for a shard");
         return false;

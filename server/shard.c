@@ -21,6 +21,8 @@ enum {
 struct shard {
     const registry *models;
     histories histories;
+    retention retention;
+    retain_errand *unretained; /* without a clerk: the next step, if there is one */
     lane lanes[LANES];
     uint32_t turn;     /* the lane whose turn it is next */
     job *dropped;      /* by the last sweep, linked by next_queued */
@@ -62,6 +64,7 @@ static shard *make(const registry *models, store *st, clerk *c, const shard_opti
     if (!s)
         return NULL;
     s->models = models;
+    s->retention.errand.rules = options->retention;
     if (init_lanes(s, options)) {
         if (histories_init(&s->histories, models, st, c, options->budget_bytes,
                            options->cache_format))
@@ -330,6 +333,14 @@ static progress step_score(shard *s, lane *l, job *j)
     return j->scored == j->item_count ? ANSWERED : GOES_ON;
 }
 
+/* The store did what a job asks for, or failed: the job is answered. */
+static void finish_stored(shard *s, job *j)
+{
+    histories_finish(&s->histories, j, j->errand.code);
+    if (j->operation == OPERATION_APPEND && j->errand.code == STORE_OK)
+        retention_appended(&s->retention, j->user_id, &j->history);
+}
+
 /* Works on the job in hand. */
 static progress work(shard *s, lane *l, job *j)
 {
@@ -338,7 +349,7 @@ static progress work(shard *s, lane *l, job *j)
     if (s->histories.clerk)
         return send_away(s, j);
     errand_run(&j->errand, s->histories.store);
-    histories_finish(&s->histories, j, j->errand.code);
+    finish_stored(s, j);
     return ANSWERED;
 }
 
@@ -401,6 +412,8 @@ static void recall(shard *s)
             break;
         case ERRAND_SAVE:
             histories_saved(h, (save_errand *)(void *)e);
+            break;
+        case ERRAND_RETAIN:
             break;
         }
     }
@@ -467,9 +480,43 @@ static job *finish_job(shard *s, job *j, uint64_t now_ns)
         return NULL;
     }
     s->away--;
-    histories_finish(&s->histories, j, j->errand.code);
+    finish_stored(s, j);
     residents_settle(s->histories.residents);
     return j;
+}
+
+/* A step of retention is done. Returns the next one; NULL: there is none at once. */
+static retain_errand *next_retained(shard *s)
+{
+    bool trimmed;
+    const uint64_t user_id = s->retention.errand.user_id;
+    retain_errand *next = retention_next(&s->retention, &trimmed);
+    if (trimmed)
+        histories_trimmed(&s->histories, user_id);
+    return next;
+}
+
+/* Has a step of retention run, if there is one: by the clerk, or with those after it at once. */
+static void retain(shard *s, retain_errand *next)
+{
+    const histories *h = &s->histories;
+    if (h->clerk && next)
+        clerk_send(h->clerk, &next->errand);
+    for (int i = 0; !h->clerk && next && i < LIMIT_RETAIN_STEPS; i++) {
+        errand_run(&next->errand, h->store);
+        next = next_retained(s);
+    }
+    s->unretained = h->clerk ? NULL : next;
+}
+
+bool shard_retains(const shard *s)
+{
+    return retention_is_on(&s->retention);
+}
+
+void shard_retain(shard *s, int64_t wall_ms)
+{
+    retain(s, s->unretained ? s->unretained : retention_begin(&s->retention, wall_ms));
 }
 
 /* Takes something that the clerk has done: a job when it is answered, else NULL. */
@@ -485,6 +532,9 @@ static job *step_clerk(shard *s, uint64_t now_ns)
         return NULL;
     case ERRAND_SAVE:
         histories_saved(h, (save_errand *)(void *)e);
+        return NULL;
+    case ERRAND_RETAIN:
+        retain(s, next_retained(s));
         return NULL;
     }
     return NULL;

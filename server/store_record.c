@@ -87,6 +87,8 @@ void record_head_write(const history_info *info, char out[RECORD_HEAD_BYTES])
 {
     out = put_little(out, info->born, 8);
     out = put_little(out, info->sequence, 8);
+    out = put_little(out, info->first, 8);
+    out = put_little(out, info->cleared, 8);
     out = put_little(out, (uint64_t)info->first_time_ms, 8);
     out = put_little(out, (uint64_t)info->last_time_ms, 8);
     (void)put_little(out, info->bytes, 8);
@@ -99,11 +101,14 @@ bool record_head_parse(const char *value, size_t count, history_info *out)
     *out = (history_info){
         .born = get_little(value, 8),
         .sequence = get_little(value + 8, 8),
-        .first_time_ms = (int64_t)get_little(value + 16, 8),
-        .last_time_ms = (int64_t)get_little(value + 24, 8),
-        .bytes = (size_t)get_little(value + 32, 8),
+        .first = get_little(value + 16, 8),
+        .cleared = get_little(value + 24, 8),
+        .first_time_ms = (int64_t)get_little(value + 32, 8),
+        .last_time_ms = (int64_t)get_little(value + 40, 8),
+        .bytes = (size_t)get_little(value + 48, 8),
     };
-    return out->sequence > 0;
+    return out->sequence > 0 && out->cleared > 0 && out->cleared <= out->first &&
+           out->first - 1 <= out->sequence;
 }
 
 void record_events_write(const event *events, size_t count, char *out)

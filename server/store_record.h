@@ -5,7 +5,7 @@
  *   key                             value
  *   m "format"                      u32: RECORD_FORMAT
  *   m "probe"                       nothing: written to see whether anything can be
- *   u user 0                        the head: born, sequence, first and last time, bytes
+ *   u user 0                        the head: born, sequence, first, cleared, times, bytes
  *   u user 1                        the snapshot: "VQLS", version, CRC-32, born, sequence, cache
  *   u user 2 last sequence          events, RECORD_EVENTS at most, up to that sequence number
  *   u user 3 event id               nothing: the id was applied
@@ -24,7 +24,7 @@ enum {
     RECORD_FORMAT = 1,
     RECORD_EVENTS = 256,
     RECORD_EVENT_BYTES = 28,
-    RECORD_HEAD_BYTES = 40,
+    RECORD_HEAD_BYTES = 56,
     RECORD_USER_BYTES = 9, /* of a key: 'u' and the user */
     RECORD_SNAPSHOT_HEAD_BYTES = 28,
 };

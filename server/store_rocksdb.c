@@ -72,6 +72,18 @@ static store_code get(rocksdb_store *r, uint64_t user_id, record_key key, char *
     return read_code(r, user_id, message);
 }
 
+/* Frees an iterator. whole: what it came upon was what had to be there. */
+static store_code end_reading(rocksdb_store *r, uint64_t user_id, rocksdb_iterator_t *at,
+                              bool whole)
+{
+    char *message = NULL;
+    rocksdb_iter_get_error(at, &message);
+    rocksdb_iter_destroy(at);
+    rocksdb_readoptions_set_iterate_upper_bound(r->read, NULL, 0);
+    const store_code code = read_code(r, user_id, message);
+    return code == STORE_OK && !whole ? damaged("events", user_id) : code;
+}
+
 static void put(rocksdb_store *r, record_key key, const char *value, size_t count)
 {
     rocksdb_writebatch_put(r->batch, key.bytes, key.count, value, count);
@@ -159,17 +171,24 @@ static store_code drop_repeated(rocksdb_store *r, uint64_t user_id, const store_
     return code;
 }
 
+static size_t stored_bytes(const event *e)
+{
+    return RECORD_EVENT_BYTES + (e->id != 0 ? sizeof(record_key) : 0);
+}
+
 /* What comes after the events. */
 static history_info extend(history_info info, const event *events, size_t count)
 {
+    if (info.sequence == 0)
+        info.first = info.cleared = 1;
     for (size_t i = 0; i < count; i++) {
-        if (info.sequence == 0 || events[i].time_ms < info.first_time_ms)
+        const bool only = info.first > info.sequence;
+        if (only || events[i].time_ms < info.first_time_ms)
             info.first_time_ms = events[i].time_ms;
-        if (info.sequence == 0 || events[i].time_ms > info.last_time_ms)
+        if (only || events[i].time_ms > info.last_time_ms)
             info.last_time_ms = events[i].time_ms;
         info.sequence++;
-        info.bytes += RECORD_EVENT_BYTES;
-        info.bytes += events[i].id != 0 ? sizeof(record_key) : 0;
+        info.bytes += stored_bytes(&events[i]);
     }
     return info;
 }
@@ -272,9 +291,11 @@ static store_code rocksdb_erase(store *s, uint64_t user_id, uint64_t *erased)
     const store_code code = rocksdb_info(s, user_id, &info);
     if (code != STORE_OK)
         return code;
-    *erased = info.sequence;
-    if (info.sequence == 0)
+    if (info.sequence == 0) {
+        *erased = 0;
         return STORE_OK;
+    }
+    *erased = info.sequence - info.first + 1;
     const record_key first = record_key_of(user_id, RECORD_HEAD);
     const record_key end = record_key_end(user_id);
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
@@ -283,6 +304,106 @@ static store_code rocksdb_erase(store *s, uint64_t user_id, uint64_t *erased)
     rocksdb_writebatch_destroy(batch);
     store_heads_forget(&r->heads, user_id);
     return written;
+}
+
+static store_code rocksdb_trim(store *s, uint64_t user_id, const history_info *left)
+{
+    rocksdb_store *r = (rocksdb_store *)s;
+    store_head *head;
+    const store_code code = remember(r, user_id, &head);
+    if (code != STORE_OK)
+        return code;
+    head->info.first = left->first;
+    head->info.first_time_ms = left->first_time_ms;
+    head->info.last_time_ms = left->last_time_ms;
+    head->info.born = rocksdb_get_latest_sequence_number(r->db);
+    put_head(r, user_id, &head->info);
+    const record_key snapshot = record_key_of(user_id, RECORD_SNAPSHOT);
+    rocksdb_writebatch_delete(r->batch, snapshot.bytes, snapshot.count);
+    store_heads_change(&r->heads, head);
+    return STORE_OK;
+}
+
+/*
+ * Deletes the ids of the events in the record, and the record if no event of it is kept. False: it
+ * is no such record.
+ */
+static bool purge_record(rocksdb_store *r, const rocksdb_iterator_t *at, history_info *info,
+                         size_t *purged)
+{
+    uint64_t user_id, last;
+    record_kind kind;
+    size_t key_bytes, bytes;
+    const char *key = rocksdb_iter_key(at, &key_bytes);
+    const char *value = rocksdb_iter_value(at, &bytes);
+    const size_t count = record_events_count(bytes);
+    if (!record_key_parse(key, key_bytes, &user_id, &kind, &last) || kind != RECORD_EVENT ||
+        count == 0 || last < count || info->cleared <= last - count)
+        return false;
+    while (info->cleared <= last && info->cleared < info->first) {
+        const event e = record_event(value, (size_t)(info->cleared - 1 - (last - count)));
+        const record_key id = record_key_numbered(user_id, RECORD_ID, e.id);
+        if (e.id != 0)
+            rocksdb_writebatch_delete(r->batch, id.bytes, id.count);
+        info->bytes -= stored_bytes(&e);
+        info->cleared++;
+        (*purged)++;
+    }
+    if (last < info->first)
+        rocksdb_writebatch_delete(r->batch, key, key_bytes);
+    return true;
+}
+
+static store_code rocksdb_purge(store *s, uint64_t user_id, size_t max, bool *more)
+{
+    rocksdb_store *r = (rocksdb_store *)s;
+    store_head *head;
+    *more = false;
+    store_code code = remember(r, user_id, &head);
+    if (code != STORE_OK || head->info.sequence == 0)
+        return code;
+    history_info info = head->info;
+    const record_key first = record_key_numbered(user_id, RECORD_EVENT, info.cleared);
+    const record_key end = record_key_numbered(user_id, RECORD_ID, 0);
+    rocksdb_readoptions_set_iterate_upper_bound(r->read, end.bytes, end.count);
+    rocksdb_iterator_t *at = rocksdb_create_iterator(r->db, r->read);
+    bool whole = true;
+    size_t purged = 0;
+    for (rocksdb_iter_seek(at, first.bytes, first.count);
+         whole && purged < max && info.cleared < info.first && rocksdb_iter_valid(at);
+         rocksdb_iter_next(at))
+        whole = purge_record(r, at, &info, &purged);
+    code = end_reading(r, user_id, at, whole);
+    if (code != STORE_OK || purged == 0)
+        return code;
+    head->info = info;
+    put_head(r, user_id, &info);
+    store_heads_change(&r->heads, head);
+    *more = info.cleared < info.first;
+    return STORE_OK;
+}
+
+static store_code rocksdb_users(store *s, uint64_t *cursor, uint64_t *out, size_t max,
+                                size_t *count)
+{
+    rocksdb_store *r = (rocksdb_store *)s;
+    rocksdb_iterator_t *at = rocksdb_create_iterator(r->db, r->read);
+    record_key key = record_key_of(*cursor, RECORD_HEAD);
+    bool whole = true;
+    *count = 0;
+    for (rocksdb_iter_seek(at, key.bytes, key.count);
+         whole && *count < max && rocksdb_iter_valid(at);
+         rocksdb_iter_seek(at, key.bytes, key.count)) {
+        uint64_t number;
+        record_kind kind;
+        size_t bytes;
+        const char *found = rocksdb_iter_key(at, &bytes);
+        whole = record_key_parse(found, bytes, &out[*count], &kind, &number);
+        key = record_key_end(out[*count]);
+        *cursor = out[*count] + 1;
+        *count += whole;
+    }
+    return end_reading(r, *cursor, at, whole);
 }
 
 static void rocksdb_pin(store *s)
@@ -346,12 +467,7 @@ static store_code rocksdb_read(store *s, uint64_t user_id, uint64_t first_sequen
     for (rocksdb_iter_seek(at, first.bytes, first.count);
          whole && *count < max && rocksdb_iter_valid(at); rocksdb_iter_next(at))
         whole = take_events(at, &sequence, out, max, count);
-    char *message = NULL;
-    rocksdb_iter_get_error(at, &message);
-    rocksdb_iter_destroy(at);
-    rocksdb_readoptions_set_iterate_upper_bound(r->read, NULL, 0);
-    const store_code code = read_code(r, user_id, message);
-    return code == STORE_OK && !whole ? damaged("events", user_id) : code;
+    return end_reading(r, user_id, at, whole);
 }
 
 /* One that is damaged is none: the events are all there. */
@@ -403,6 +519,9 @@ static const store_operations rocksdb_operations = {
     .info = rocksdb_info,
     .read = rocksdb_read,
     .load = rocksdb_load,
+    .users = rocksdb_users,
+    .trim = rocksdb_trim,
+    .purge = rocksdb_purge,
     .close = rocksdb_close_store,
 };
 

@@ -52,6 +52,7 @@ static void obey(worker *w, worker_command command)
     close_if_open((uv_handle_t *)&w->turn_start);
     close_if_open((uv_handle_t *)&w->turn_end);
     close_if_open((uv_handle_t *)&w->busy);
+    close_if_open((uv_handle_t *)&w->retention);
 }
 
 /* Histories are written and read; scores need only reading. */
@@ -105,6 +106,12 @@ static void on_turn_start(uv_prepare_t *prepare)
     finish_turn(prepare->data);
 }
 
+static void on_retention(uv_timer_t *timer)
+{
+    worker *w = timer->data;
+    shard_retain(w->post->shard, w->connections.wall_ms());
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     worker *w = listener->data;
@@ -120,6 +127,8 @@ static int init_handles(worker *w)
     (void)uv_prepare_init(&w->loop, &w->turn_start);
     (void)uv_check_init(&w->loop, &w->turn_end);
     (void)uv_idle_init(&w->loop, &w->busy);
+    (void)uv_timer_init(&w->loop, &w->retention);
+    w->retention.data = w;
     w->turn_start.data = w;
     w->turn_end.data = w;
     (void)uv_prepare_start(&w->turn_start, on_turn_start);
@@ -189,6 +198,8 @@ int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count)
     }
     shard_set_wake(s, wake_self, w);
     w->post->shard = s;
+    if (shard_retains(s))
+        (void)uv_timer_start(&w->retention, on_retention, LIMIT_RETAIN_MS, LIMIT_RETAIN_MS);
     return 0;
 }
 

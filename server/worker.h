@@ -57,6 +57,7 @@ struct worker {
     uv_async_t wakeup;
     uv_prepare_t turn_start;
     uv_check_t turn_end;
+    uv_timer_t retention;
     uv_idle_t busy; /* active while the shard has work: the loop does not block */
 
     atomic_int command;           /* a worker_command, by the control thread */
