@@ -50,6 +50,14 @@ static void set_table_options(rocksdb_options_t *options)
     rocksdb_block_based_options_destroy(table);
 }
 
+/* Compactions run when nothing else wants the processor; their threads are the process's. */
+static void yield_to_scoring(void)
+{
+    rocksdb_env_t *env = rocksdb_create_default_env();
+    rocksdb_env_lower_thread_pool_cpu_priority(env);
+    rocksdb_env_destroy(env);
+}
+
 static rocksdb_options_t *make_options(durability promise)
 {
     rocksdb_options_t *options = rocksdb_options_create();
@@ -67,6 +75,7 @@ static rocksdb_options_t *make_options(durability promise)
     rocksdb_options_set_min_blob_size(options, LIMIT_BLOB_BYTES);
     rocksdb_options_set_enable_blob_gc(options, 1);
     set_table_options(options);
+    yield_to_scoring();
     return options;
 }
 
