@@ -70,7 +70,7 @@ static bool append_next(cache_maker *m, vql_cache *cache, uint64_t user_id, uint
            cache_maker_append(m, cache, m->read, *count);
 }
 
-/* The sequence number of the user's first event. In memory, where caches are so made, it is known. */
+/* The sequence number of the user's first event; a store in memory, which it is, knows it. */
 static uint64_t first_of(const cache_maker *m, uint64_t user_id)
 {
     history_info info;

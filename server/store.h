@@ -180,8 +180,8 @@ static inline store_code store_info(store *s, uint64_t user_id, history_info *in
 }
 
 /*
- * Reads events from first_sequence, which is not before the first that is kept, on, in the order of their sequence numbers, at most
- * max; *count becomes how many.
+ * Reads events from first_sequence on, which is not before the first that is kept, in the order of
+ * their sequence numbers, at most max; *count becomes how many.
  */
 static inline store_code store_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
                                     size_t max, size_t *count)
