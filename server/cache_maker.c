@@ -70,13 +70,22 @@ static bool append_next(cache_maker *m, vql_cache *cache, uint64_t user_id, uint
            cache_maker_append(m, cache, m->read, *count);
 }
 
+/* The sequence number of the user's first event; a store in memory, which it is, knows it. */
+static uint64_t first_of(const cache_maker *m, uint64_t user_id)
+{
+    history_info info;
+    (void)store_info(m->store, user_id, &info);
+    return info.first;
+}
+
 vql_cache *cache_maker_make(cache_maker *m, uint64_t user_id)
 {
     size_t count;
     vql_cache *cache = cache_maker_new(m, user_id, residents_allocator(m->residents));
     if (!cache)
         return NULL;
-    if (append_next(m, cache, user_id, 1, &count) && residents_put(m->residents, user_id, cache))
+    if (append_next(m, cache, user_id, first_of(m, user_id), &count) &&
+        residents_put(m->residents, user_id, cache))
         return cache;
     vql_cache_free(cache);
     return NULL;
@@ -90,7 +99,7 @@ static bool begin(cache_maker *m, uint64_t user_id)
     drop_partial(m);
     m->partial = cache_maker_new(m, user_id, residents_allocator(m->residents));
     m->user_id = user_id;
-    m->next_sequence = 1;
+    m->next_sequence = first_of(m, user_id);
     return m->partial != NULL;
 }
 

@@ -26,6 +26,8 @@ enum { WRITER, READER, DESKS };
 
 struct clerk {
     desk desks[DESKS];
+    errand_list unsent[DESKS]; /* of the shard's thread */
+    size_t unsent_count;
     bool running;
     void (*wake)(void *context);
     void *context;
@@ -47,6 +49,16 @@ static void list_add(errand_list *l, errand *e)
     l->end = &e->next;
 }
 
+/* Moves all of one list behind another. */
+static void list_move(errand_list *from, errand_list *to)
+{
+    if (!from->first)
+        return;
+    *to->end = from->first;
+    to->end = from->end;
+    list_init(from);
+}
+
 static errand *list_take(errand_list *l)
 {
     errand *e = l->first;
@@ -62,8 +74,7 @@ static errand *list_take(errand_list *l)
 static void finish(clerk *c, errand_list *run)
 {
     (void)pthread_mutex_lock(&c->lock);
-    for (errand *e = list_take(run); e; e = list_take(run))
-        list_add(&c->done, e);
+    list_move(run, &c->done);
     atomic_store_explicit(&c->has_done, true, memory_order_release);
     (void)pthread_mutex_unlock(&c->lock);
     if (c->wake)
@@ -102,7 +113,7 @@ static void *write_errands(void *argument)
     list_init(&run);
     while (take_waiting(d, &taken, LIMIT_COMMIT_ERRANDS)) {
         for (errand *e = list_take(&taken); e; e = list_take(&taken)) {
-            if (errand_erases(e))
+            if (errand_comes_after_commit(e))
                 commit(d, &run);
             errand_run(e, d->store);
             list_add(&run, e);
@@ -155,6 +166,8 @@ clerk *clerk_new(store *writer, store *reader)
     if (!c)
         return NULL;
     list_init(&c->done);
+    for (int i = 0; i < DESKS; i++)
+        list_init(&c->unsent[i]);
     (void)pthread_mutex_init(&c->lock, NULL);
     if (!open_desk(&c->desks[WRITER], c, writer, write_errands))
         goto free_clerk;
@@ -175,6 +188,7 @@ void clerk_stop(clerk *c)
     if (!c->running)
         return;
     c->running = false;
+    clerk_flush(c);
     for (int i = 0; i < DESKS; i++)
         close_desk(&c->desks[i]);
 }
@@ -198,11 +212,25 @@ void clerk_set_wake(clerk *c, void (*wake)(void *context), void *context)
 
 void clerk_send(clerk *c, errand *e)
 {
-    desk *d = &c->desks[errand_writes(e) ? WRITER : READER];
-    (void)pthread_mutex_lock(&d->lock);
-    list_add(&d->waiting, e);
-    (void)pthread_cond_signal(&d->came);
-    (void)pthread_mutex_unlock(&d->lock);
+    list_add(&c->unsent[errand_writes(e) ? WRITER : READER], e);
+    c->unsent_count++;
+}
+
+void clerk_flush(clerk *c)
+{
+    for (int i = 0; i < DESKS; i++) {
+        desk *d = &c->desks[i];
+        (void)pthread_mutex_lock(&d->lock);
+        list_move(&c->unsent[i], &d->waiting);
+        (void)pthread_cond_signal(&d->came);
+        (void)pthread_mutex_unlock(&d->lock);
+    }
+    c->unsent_count = 0;
+}
+
+size_t clerk_unsent(const clerk *c)
+{
+    return c->unsent_count;
 }
 
 bool clerk_has_done(const clerk *c)

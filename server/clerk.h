@@ -29,8 +29,17 @@ void clerk_free(clerk *c);
 /* wake is called, by any thread, when there is something to take; before the first errand. */
 void clerk_set_wake(clerk *c, void (*wake)(void *context), void *context);
 
-/* Sends an errand, which is the clerk's until it is taken. */
+/* Gives an errand to the clerk, whose it is until it is taken. It is run after clerk_flush. */
 void clerk_send(clerk *c, errand *e);
+
+/*
+ * Has what was sent run. Errands that are sent together are run together, and the threads are woken
+ * once.
+ */
+void clerk_flush(clerk *c);
+
+/* How many errands were sent since the last clerk_flush. */
+size_t clerk_unsent(const clerk *c);
 
 /* True when there is something to take. */
 bool clerk_has_done(const clerk *c);
@@ -38,7 +47,7 @@ bool clerk_has_done(const clerk *c);
 /* Takes an errand that was run. NULL: there is none. */
 errand *clerk_take(clerk *c);
 
-/* Waits until all errands have been run, and ends the threads. */
+/* Waits until all errands have been run, those not flushed too, and ends the threads. */
 void clerk_stop(clerk *c);
 
 #endif

@@ -66,6 +66,10 @@ static const option options[] = {
     {"durability", OPTION_CHOICE, FIELD(durability), "auto", 0, 0, durabilities,
      "When an append is answered. sync: it is on disk; async: the system has it, and writes it "
      "within 50 ms; memory: the process has it. auto: sync, or memory with that store."},
+    {"retain-events", OPTION_COUNT, FIELD(retain_events), "0", 0, UINT32_MAX, NULL,
+     "How many events of each user are kept, the last ones; an eighth more may be there. 0: all."},
+    {"retain-days", OPTION_COUNT, FIELD(retain_days), "0", 0, 36500, NULL,
+     "For how many days after its time an event is kept, and at most an hour more. 0: for ever."},
     {"threads", OPTION_COUNT, FIELD(threads), "0", 0, 256, NULL,
      "Event loops, each with its own connections and users. 0: one for each core."},
     {"memory", OPTION_BYTES, FIELD(memory), "0", 0, 1024 * 1024 * GIB, NULL,

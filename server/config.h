@@ -39,6 +39,9 @@ typedef struct config {
     uint32_t durability; /* a config_durability, not AUTO */
     uint32_t log_level;  /* a log_level */
 
+    uint32_t retain_events; /* of each user; 0: all */
+    uint32_t retain_days;   /* 0: for ever */
+
     uint32_t threads;                     /* event loops; 0: as many as there are cores */
     uint32_t max_connections;             /* of one thread */
     uint32_t max_connections_per_address; /* of all threads; 0: any number */

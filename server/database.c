@@ -1,15 +1,13 @@
 #include "database.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "keeper.h"
 #include "limit.h"
-#include "log.h"
 #include "store_record.h"
 
 /* RocksDB's WALRecoveryMode::kTolerateCorruptedTailRecords: only a torn end is no error. */
@@ -21,17 +19,14 @@ enum { TOLERATE_TORN_TAIL = 0, BLOOM_BITS = 10 };
  */
 enum { FATAL_LEVEL = 4 };
 
-static const char format_key[] = "mformat";
+/* The part of a table in memory that its filter takes: most ids that are looked up are new. */
+#define MEMTABLE_BLOOM 0.05
 
 struct database {
     rocksdb_t *handle;
     rocksdb_options_t *options;
     durability durability;
-    bool syncs; /* a thread writes the log out now and then */
-    pthread_t syncer;
-    pthread_mutex_t lock;
-    pthread_cond_t stop;
-    bool stopping;
+    keeper *keeper;     /* NULL: it is only read */
     atomic_long logged; /* when a failure last was, in seconds */
 };
 
@@ -55,6 +50,14 @@ static void set_table_options(rocksdb_options_t *options)
     rocksdb_block_based_options_destroy(table);
 }
 
+/* Compactions run when nothing else wants the processor; their threads are the process's. */
+static void yield_to_scoring(void)
+{
+    rocksdb_env_t *env = rocksdb_create_default_env();
+    rocksdb_env_lower_thread_pool_cpu_priority(env);
+    rocksdb_env_destroy(env);
+}
+
 static rocksdb_options_t *make_options(durability promise)
 {
     rocksdb_options_t *options = rocksdb_options_create();
@@ -63,6 +66,8 @@ static rocksdb_options_t *make_options(durability promise)
     rocksdb_options_set_wal_recovery_mode(options, TOLERATE_TORN_TAIL);
     rocksdb_options_set_manual_wal_flush(options, promise == DURABILITY_MEMORY);
     rocksdb_options_set_write_buffer_size(options, LIMIT_MEMTABLE_BYTES);
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_BLOOM);
+    rocksdb_options_set_memtable_whole_key_filtering(options, 1);
     rocksdb_options_set_compression(options, rocksdb_lz4_compression);
     rocksdb_options_set_info_log_level(options, FATAL_LEVEL);
     rocksdb_options_set_keep_log_file_num(options, 4);
@@ -70,6 +75,7 @@ static rocksdb_options_t *make_options(durability promise)
     rocksdb_options_set_min_blob_size(options, LIMIT_BLOB_BYTES);
     rocksdb_options_set_enable_blob_gc(options, 1);
     set_table_options(options);
+    yield_to_scoring();
     return options;
 }
 
@@ -93,7 +99,8 @@ static bool check_format(database *d, const char *path, bool writable, database_
     char *message = NULL;
     size_t count = 0;
     rocksdb_readoptions_t *read = rocksdb_readoptions_create();
-    char *value = rocksdb_get(d->handle, read, format_key, strlen(format_key), &count, &message);
+    char *value = rocksdb_get(d->handle, read, record_format_key, strlen(record_format_key), &count,
+                              &message);
     rocksdb_readoptions_destroy(read);
     if (message)
         return fail_with(error, path, message);
@@ -114,57 +121,10 @@ static bool check_format(database *d, const char *path, bool writable, database_
     const char format[4] = {RECORD_FORMAT};
     rocksdb_writeoptions_t *write = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(write, 1);
-    rocksdb_put(d->handle, write, format_key, strlen(format_key), format, sizeof format, &message);
+    rocksdb_put(d->handle, write, record_format_key, strlen(record_format_key), format,
+                sizeof format, &message);
     rocksdb_writeoptions_destroy(write);
     return message ? fail_with(error, path, message) : true;
-}
-
-/* Writes the log out. */
-static void sync_log(database *d)
-{
-    char *message = NULL;
-    rocksdb_flush_wal(d->handle, 1, &message);
-    if (!message)
-        return;
-    log_error("the store's log cannot be written", log_str("error", message));
-    rocksdb_free(message);
-}
-
-/* Of a thread of its own: writes the log out every LIMIT_SYNC_MS. */
-static void *sync_now_and_then(void *argument)
-{
-    database *d = argument;
-    (void)pthread_mutex_lock(&d->lock);
-    while (!d->stopping) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += (long)LIMIT_SYNC_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        while (!d->stopping && pthread_cond_timedwait(&d->stop, &d->lock, &until) != ETIMEDOUT)
-            continue;
-        (void)pthread_mutex_unlock(&d->lock);
-        sync_log(d);
-        (void)pthread_mutex_lock(&d->lock);
-    }
-    (void)pthread_mutex_unlock(&d->lock);
-    return NULL;
-}
-
-static bool start_syncing(database *d)
-{
-    pthread_condattr_t monotonic;
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&d->lock, NULL);
-    (void)pthread_cond_init(&d->stop, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
-    d->syncs = pthread_create(&d->syncer, NULL, sync_now_and_then, d) == 0;
-    if (!d->syncs) {
-        (void)pthread_cond_destroy(&d->stop);
-        (void)pthread_mutex_destroy(&d->lock);
-    }
-    return d->syncs;
 }
 
 static database *open_with(const char *path, durability promise, bool writable,
@@ -184,9 +144,11 @@ static database *open_with(const char *path, durability promise, bool writable,
         d->handle = NULL;
         (void)fail_with(error, path, message);
     } else if (check_format(d, path, writable, error)) {
-        if (!writable || promise == DURABILITY_SYNC || start_syncing(d))
+        if (writable)
+            d->keeper = keeper_start(d->handle, promise != DURABILITY_SYNC);
+        if (!writable || d->keeper)
             return d;
-        (void)fail(error, path, "no thread to write the log out");
+        (void)fail(error, path, "no thread to look after it");
     }
     database_close(d);
     return NULL;
@@ -206,15 +168,7 @@ void database_close(database *d)
 {
     if (!d)
         return;
-    if (d->syncs) {
-        (void)pthread_mutex_lock(&d->lock);
-        d->stopping = true;
-        (void)pthread_cond_signal(&d->stop);
-        (void)pthread_mutex_unlock(&d->lock);
-        (void)pthread_join(d->syncer, NULL);
-        (void)pthread_cond_destroy(&d->stop);
-        (void)pthread_mutex_destroy(&d->lock);
-    }
+    keeper_stop(d->keeper);
     if (d->handle)
         rocksdb_close(d->handle);
     rocksdb_options_destroy(d->options);
@@ -235,6 +189,22 @@ bool database_copy(database *d, const char *path, database_error *error)
 rocksdb_t *database_handle(database *d)
 {
     return d->handle;
+}
+
+unsigned database_outages(const database *d)
+{
+    return keeper_outages(d->keeper);
+}
+
+void database_note_write(database *d, bool ok)
+{
+    keeper_note_write(d->keeper, ok);
+}
+
+void database_note_unread(database *d, uint64_t user_id)
+{
+    if (d->keeper)
+        keeper_note_unread(d->keeper, user_id);
 }
 
 bool database_may_log(database *d)

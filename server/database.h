@@ -41,6 +41,13 @@ bool database_copy(database *d, const char *path, database_error *error);
 rocksdb_t *database_handle(database *d);
 durability database_durability(const database *d);
 
+/* What the disk does not do at present: store_outages. Any thread. */
+unsigned database_outages(const database *d);
+
+/* What a store of it came upon, for that. Any thread. */
+void database_note_write(database *d, bool ok);
+void database_note_unread(database *d, uint64_t user_id);
+
 /* True once a second at most: failures that come with every request are logged so often. */
 bool database_may_log(database *d);
 

@@ -3,6 +3,7 @@
 #include "job.h"
 #include "limit.h"
 #include "log.h"
+#include "retention.h"
 
 static store_code run_append(job *j, store *s)
 {
@@ -39,7 +40,8 @@ static store_code run_get(job *j, store *s)
     uint64_t end = j->sequence + 1;
     if (j->before_sequence != 0 && j->before_sequence < end)
         end = j->before_sequence;
-    const size_t count = end - 1 < j->max_events ? (size_t)(end - 1) : j->max_events;
+    const uint64_t kept = end > j->history.first ? end - j->history.first : 0;
+    const size_t count = kept < j->max_events ? (size_t)kept : j->max_events;
     if (!job_reserve_events(j, count))
         return STORE_NO_MEMORY;
     j->first_event_sequence = end - count;
@@ -76,13 +78,15 @@ static store_code run_load(load_errand *l, store *s)
     if (code != STORE_OK || l->info.sequence == 0)
         return code;
     if (l->next_sequence == 0) {
-        l->next_sequence = 1;
+        l->next_sequence = l->info.first;
         code = store_load(s, l->user_id, &l->snapshot);
         if (code != STORE_OK)
             return code;
         if (l->snapshot.bytes && l->snapshot.born == l->info.born)
             l->next_sequence = l->snapshot.sequence + 1;
     }
+    if (l->next_sequence < l->info.first)
+        l->next_sequence = l->info.first; /* what was before is gone: the birth says so */
     const uint64_t left =
         l->info.sequence >= l->next_sequence ? l->info.sequence - l->next_sequence + 1 : 0;
     return read_all(s, l->user_id, l->next_sequence, l->events,
@@ -99,6 +103,8 @@ static store_code run(errand *e, store *s)
     case ERRAND_SAVE:
         return store_save(s, ((save_errand *)(void *)e)->user_id,
                           &((save_errand *)(void *)e)->snapshot);
+    case ERRAND_RETAIN:
+        return retention_run((retain_errand *)(void *)e, s);
     }
     return STORE_OK;
 }
@@ -108,16 +114,30 @@ static operation operation_of(const errand *e)
     return ((const job *)(const void *)e)->operation;
 }
 
-bool errand_writes(const errand *e)
+static retain_step step_of(const errand *e)
 {
-    return e->kind == ERRAND_SAVE ||
-           (e->kind == ERRAND_JOB &&
-            (operation_of(e) == OPERATION_APPEND || operation_of(e) == OPERATION_DELETE));
+    return ((const retain_errand *)(const void *)e)->step;
 }
 
-bool errand_erases(const errand *e)
+bool errand_writes(const errand *e)
 {
-    return e->kind == ERRAND_JOB && operation_of(e) == OPERATION_DELETE;
+    switch (e->kind) {
+    case ERRAND_JOB:
+        return operation_of(e) == OPERATION_APPEND || operation_of(e) == OPERATION_DELETE;
+    case ERRAND_LOAD:
+        return false;
+    case ERRAND_SAVE:
+        return true;
+    case ERRAND_RETAIN:
+        return step_of(e) == RETAIN_TRIM || step_of(e) == RETAIN_PURGE;
+    }
+    return false;
+}
+
+bool errand_comes_after_commit(const errand *e)
+{
+    return (e->kind == ERRAND_JOB && operation_of(e) == OPERATION_DELETE) ||
+           (e->kind == ERRAND_RETAIN && step_of(e) == RETAIN_TRIM);
 }
 
 void errand_run(errand *e, store *s)

@@ -12,6 +12,7 @@ typedef enum errand_kind {
     ERRAND_JOB,  /* it is a job: its Append, Get or Delete, or what is new of its Score's events */
     ERRAND_LOAD, /* a load_errand */
     ERRAND_SAVE, /* a save_errand */
+    ERRAND_RETAIN, /* a retain_errand, of retention.h */
 } errand_kind;
 
 typedef struct errand {
@@ -44,7 +45,7 @@ void errand_run(errand *e, store *s);
 /* True for what changes the store. */
 bool errand_writes(const errand *e);
 
-/* True for what commits itself, and all that is before it has to be committed. */
-bool errand_erases(const errand *e);
+/* True for what all that is before it has to be committed for. */
+bool errand_comes_after_commit(const errand *e);
 
 #endif

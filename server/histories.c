@@ -150,13 +150,26 @@ static void follow_append(histories *h, const job *j)
         save(h, j->user_id, cache, mark);
 }
 
+static void forget(histories *h, uint64_t user_id)
+{
+    residents_drop(h->residents, user_id);
+    cache_maker_forget(&h->maker, user_id);
+}
+
 static void follow_delete(histories *h, uint64_t user_id)
 {
     load *one = loads_find(&h->loads, user_id);
     if (one)
         loads_erased(one);
-    residents_drop(h->residents, user_id);
-    cache_maker_forget(&h->maker, user_id);
+    forget(h, user_id);
+}
+
+void histories_trimmed(histories *h, uint64_t user_id)
+{
+    load *one = loads_find(&h->loads, user_id);
+    if (one)
+        loads_trimmed(&h->loads, one);
+    forget(h, user_id);
 }
 
 static void describe_cache(const histories *h, job *j)

@@ -49,6 +49,9 @@ void histories_finish(histories *h, job *j, store_code code);
 /* The job's error for what a store refused. Returns false. */
 bool histories_fail(job *j, store_code code);
 
+/* A user's first events were taken out of the store: has the caches follow. */
+void histories_trimmed(histories *h, uint64_t user_id);
+
 /* The clerk is done with a snapshot. */
 void histories_saved(histories *h, save_errand *done);
 

@@ -57,8 +57,32 @@ enum {
      */
     LIMIT_SYNC_MS = 50,
 
+    /*
+     * Milliseconds after which it is tried whether the disk can be written, if nothing was, and
+     * whether it can be read, if something could not be.
+     */
+    LIMIT_PROBE_MS = 1000,
+
+    /*
+     * Retention: users that are looked at or wait at once, and how often; events of one user that a
+     * step looks at or takes out; the part more than are kept that may be there; and how long a
+     * sweep through all users takes at least.
+     */
+    LIMIT_RETAIN_USERS = 128,
+    LIMIT_RETAIN_MS = 100,
+    LIMIT_RETAIN_STEPS = 16, /* of a turn, where the shard's thread takes them */
+    LIMIT_RETAIN_EVENTS = 1024,
+    LIMIT_RETAIN_SLACK = 8,
+    LIMIT_RETAIN_PASS_MS = 3600000,
+
+    /* Microseconds that what is for a clerk waits at most for what may go with it. */
+    LIMIT_FLUSH_US = 200,
+
     /* Appends that share a commit: what a slow disk makes wait at most. */
     LIMIT_COMMIT_ERRANDS = 4096,
+
+    /* Users of one shard whose last sequence number and so on are remembered between appends. */
+    LIMIT_HEADS = 16384,
 
     /* Users of one shard whose caches are being made from disk at once: 9 KiB each. */
     LIMIT_LOADS = 1024,

@@ -73,6 +73,10 @@ bool loads_wait(loads *l, job *j, bool *ok)
 static void retire(loads *l, load *one)
 {
     const uint64_t user_id = one->errand.user_id;
+    if (one->left) {
+        free_load(one);
+        return;
+    }
     if (one->cache && one->code == STORE_OK && residents_put(l->residents, user_id, one->cache)) {
         *residents_mark(l->residents, user_id) = one->mark;
         one->cache = NULL;
@@ -109,8 +113,10 @@ static bool take(loads *l, load *one)
     if (!one->cache) {
         const bool from_snapshot = begin_with_snapshot(l, one);
         one->mark.born = e->info.born;
-        if (!from_snapshot && e->next_sequence > 1)
+        if (!from_snapshot && e->next_sequence > e->info.first)
             return false;
+        if (!from_snapshot)
+            one->mark.sequence = e->info.first - 1;
     }
     if (!one->cache)
         one->cache = cache_maker_new(l->maker, e->user_id, residents_allocator(l->residents));
@@ -135,7 +141,7 @@ static bool advance(loads *l, load *one)
     }
     if (e->info.sequence > 0 && !take(l, one)) {
         drop_cache(one);
-        e->next_sequence = 1; /* without the snapshot */
+        e->next_sequence = e->info.first; /* without the snapshot */
         return true;
     }
     e->next_sequence = one->mark.sequence + 1;
@@ -208,6 +214,14 @@ void loads_appended(loads *l, load *one, const event *events, size_t count,
         drop_cache(one);
         one->code = STORE_NO_MEMORY;
     }
+}
+
+void loads_trimmed(loads *l, load *one)
+{
+    one->erased = !one->ready;
+    one->left = one->ready;
+    if (one->left)
+        (void)id_map_remove(&l->users, one->errand.user_id);
 }
 
 void loads_erased(load *one)

@@ -30,7 +30,8 @@ typedef struct load {
     store_code code;
     vql_cache *cache; /* of the events up to mark.sequence; NULL: none yet */
     cache_mark mark;
-    bool erased;     /* since the errand was sent */
+    bool erased;     /* or trimmed, since the errand was sent */
+    bool left;       /* the user was trimmed: only those that have the load still use it */
     uint64_t newest; /* the sequence number that the last append came to, since it began */
     job *waiting;    /* linked by next_queued; only while it is not ready */
     size_t jobs;     /* that wait, or have it and did not leave */
@@ -70,6 +71,9 @@ job *loads_abandon(loads *l, load_errand *done);
 /* A user's history was appended to: the events are the last of what info says. */
 void loads_appended(loads *l, load *one, const event *events, size_t count,
                     const history_info *info);
+
+/* A user's first events were taken out. Jobs that have a load that is ready keep it. */
+void loads_trimmed(loads *l, load *one);
 
 /* A user's history was erased. */
 void loads_erased(load *one);

@@ -19,7 +19,7 @@
 enum {
     NS_PER_MS = 1000000,
     DRAIN_POLL_MS = 10, /* how often the control thread looks whether a drain is over */
-    WATCH_MS = 1000,    /* how often it looks whether certificates or tokens have changed */
+    WATCH_MS = 1000,    /* how often it looks at certificates, tokens and the store */
     NAMES_BYTES = LIMIT_LISTENERS * LISTENER_TEXT_BYTES,
 };
 
@@ -28,6 +28,7 @@ typedef struct server {
     const registry *models;
     secrets *secrets;
     database *database; /* NULL: histories are in memory */
+    unsigned outages;   /* of the database, that workers were told */
     listener listeners[LIMIT_LISTENERS];
     uint32_t listener_count; /* that are open */
     census *census;          /* NULL: no limit */
@@ -135,14 +136,21 @@ static shard *make_shard_on_disk(const server *s, const shard_options *options)
     return made;
 }
 
-/* One of `count` shards, which share the memory evenly. */
-static shard *make_shard(const server *s, uint32_t count)
+/* Shard `index` of `count`, which share the memory evenly. */
+static shard *make_shard(const server *s, uint32_t index, uint32_t count)
 {
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
         .shed_target_ms = s->config->shed_target_ms,
         .shed_interval_ms = s->config->shed_interval_ms,
+        .retention =
+            {
+                .max_events = s->config->retain_events,
+                .max_age_ms = s->config->retain_days * INT64_C(86400000),
+                .shard = index,
+                .shards = count,
+            },
     };
     if (s->database)
         return make_shard_on_disk(s, &options);
@@ -179,7 +187,7 @@ static bool make_worker(server *s, uint32_t index, uint32_t count)
             return false;
         }
     }
-    shard *made = make_shard(s, count);
+    shard *made = make_shard(s, index, count);
     if (!made) {
         log_error("no memory for a shard");
         return false;
@@ -322,10 +330,28 @@ static void on_hangup(uv_signal_t *handle, int number)
     secrets_reload(s->secrets, true);
 }
 
+/* Has health say what the disk lets be served. */
+static void watch_database(server *s)
+{
+    const unsigned outages = s->database ? database_outages(s->database) : 0;
+    if (outages == s->outages)
+        return;
+    s->outages = outages;
+    const char *writes = outages & STORE_UNWRITABLE ? "failing" : "working";
+    const char *reads = outages & STORE_UNREADABLE ? "failing" : "working";
+    if (outages)
+        log_error("the store is not serving", log_str("writes", writes), log_str("reads", reads));
+    else
+        log_info("the store is serving again");
+    for (uint32_t i = 0; i < s->started; i++)
+        worker_set_outages(&s->workers[i], outages);
+}
+
 static void on_watch(uv_timer_t *timer)
 {
     server *s = timer->data;
     secrets_reload(s->secrets, false);
+    watch_database(s);
 }
 
 /* Copies the store; the control thread has nothing else to do meanwhile. */

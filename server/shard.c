@@ -10,6 +10,7 @@
 #include "vql/scorer.h"
 
 enum {
+    NS_PER_US = 1000,
     NS_PER_MS = 1000000,
     LANE_SHORT = 0, /* everything but what the other two are for */
     LANE_LONG,      /* scores of more than LIMIT_SHORT_CANDIDATES candidates and events */
@@ -20,12 +21,15 @@ enum {
 struct shard {
     const registry *models;
     histories histories;
+    retention retention;
+    retain_errand *unretained; /* without a clerk: the next step, if there is one */
     lane lanes[LANES];
     uint32_t turn;     /* the lane whose turn it is next */
     job *dropped;      /* by the last sweep, linked by next_queued */
     uint64_t sweep_ns; /* when the next one is due */
     pushback pushback; /* for those that find the shard full */
     size_t away;       /* jobs that the clerk has, or that wait for a load */
+    uint64_t flush_ns; /* when what was sent to the clerk goes at the latest; 0: nothing was */
     bool clerk_turn;   /* what the clerk has done goes before the lanes, every other time */
 };
 
@@ -60,6 +64,7 @@ static shard *make(const registry *models, store *st, clerk *c, const shard_opti
     if (!s)
         return NULL;
     s->models = models;
+    s->retention.errand.rules = options->retention;
     if (init_lanes(s, options)) {
         if (histories_init(&s->histories, models, st, c, options->budget_bytes,
                            options->cache_format))
@@ -141,8 +146,9 @@ bool shard_refuses(const shard *s, bool is_long)
 
 bool shard_idle(const shard *s)
 {
+    const clerk *c = s->histories.clerk;
     return !s->dropped && count_jobs(s) == s->away &&
-           !(s->histories.clerk && clerk_has_done(s->histories.clerk));
+           !(c && (clerk_has_done(c) || clerk_unsent(c) > 0));
 }
 
 static bool no_memory(job *j)
@@ -327,6 +333,14 @@ static progress step_score(shard *s, lane *l, job *j)
     return j->scored == j->item_count ? ANSWERED : GOES_ON;
 }
 
+/* The store did what a job asks for, or failed: the job is answered. */
+static void finish_stored(shard *s, job *j)
+{
+    histories_finish(&s->histories, j, j->errand.code);
+    if (j->operation == OPERATION_APPEND && j->errand.code == STORE_OK)
+        retention_appended(&s->retention, j->user_id, &j->history);
+}
+
 /* Works on the job in hand. */
 static progress work(shard *s, lane *l, job *j)
 {
@@ -335,7 +349,7 @@ static progress work(shard *s, lane *l, job *j)
     if (s->histories.clerk)
         return send_away(s, j);
     errand_run(&j->errand, s->histories.store);
-    histories_finish(&s->histories, j, j->errand.code);
+    finish_stored(s, j);
     return ANSWERED;
 }
 
@@ -398,6 +412,8 @@ static void recall(shard *s)
             break;
         case ERRAND_SAVE:
             histories_saved(h, (save_errand *)(void *)e);
+            break;
+        case ERRAND_RETAIN:
             break;
         }
     }
@@ -464,9 +480,43 @@ static job *finish_job(shard *s, job *j, uint64_t now_ns)
         return NULL;
     }
     s->away--;
-    histories_finish(&s->histories, j, j->errand.code);
+    finish_stored(s, j);
     residents_settle(s->histories.residents);
     return j;
+}
+
+/* A step of retention is done. Returns the next one; NULL: there is none at once. */
+static retain_errand *next_retained(shard *s)
+{
+    bool trimmed;
+    const uint64_t user_id = s->retention.errand.user_id;
+    retain_errand *next = retention_next(&s->retention, &trimmed);
+    if (trimmed)
+        histories_trimmed(&s->histories, user_id);
+    return next;
+}
+
+/* Has a step of retention run, if there is one: by the clerk, or with those after it at once. */
+static void retain(shard *s, retain_errand *next)
+{
+    const histories *h = &s->histories;
+    if (h->clerk && next)
+        clerk_send(h->clerk, &next->errand);
+    for (int i = 0; !h->clerk && next && i < LIMIT_RETAIN_STEPS; i++) {
+        errand_run(&next->errand, h->store);
+        next = next_retained(s);
+    }
+    s->unretained = h->clerk ? NULL : next;
+}
+
+bool shard_retains(const shard *s)
+{
+    return retention_is_on(&s->retention);
+}
+
+void shard_retain(shard *s, int64_t wall_ms)
+{
+    retain(s, s->unretained ? s->unretained : retention_begin(&s->retention, wall_ms));
 }
 
 /* Takes something that the clerk has done: a job when it is answered, else NULL. */
@@ -483,8 +533,28 @@ static job *step_clerk(shard *s, uint64_t now_ns)
     case ERRAND_SAVE:
         histories_saved(h, (save_errand *)(void *)e);
         return NULL;
+    case ERRAND_RETAIN:
+        retain(s, next_retained(s));
+        return NULL;
     }
     return NULL;
+}
+
+/*
+ * What the lanes sent the clerk goes when they have nothing more, or after a while: errands that go
+ * together share a commit.
+ */
+static void flush_clerk(shard *s, bool idle, uint64_t now_ns)
+{
+    clerk *c = s->histories.clerk;
+    if (!c || clerk_unsent(c) == 0)
+        return;
+    if (s->flush_ns == 0)
+        s->flush_ns = now_ns + (uint64_t)LIMIT_FLUSH_US * NS_PER_US;
+    if (!idle && now_ns < s->flush_ns)
+        return;
+    clerk_flush(c);
+    s->flush_ns = 0;
 }
 
 /* A step of the clerk's or of a lane's. */
@@ -496,6 +566,7 @@ static job *step(shard *s, uint64_t now_ns)
     if (s->clerk_turn)
         return step_clerk(s, now_ns);
     lane *l = next_lane(s);
+    flush_clerk(s, !l, now_ns);
     if (l)
         return step_lane(s, l, now_ns);
     return done ? step_clerk(s, now_ns) : NULL;

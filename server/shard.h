@@ -19,6 +19,7 @@
 #include "clerk.h"
 #include "job.h"
 #include "registry.h"
+#include "retention.h"
 #include "store.h"
 #include "vql/cache.h"
 
@@ -28,6 +29,7 @@ typedef struct shard_options {
     size_t budget_bytes; /* what users' caches may take; 0: no limit */
     vql_cache_format cache_format;
     uint32_t shed_target_ms, shed_interval_ms; /* of short requests: see shedder.h */
+    retention_rules retention;                 /* zeros: all events are kept */
 } shard_options;
 
 /*
@@ -58,6 +60,15 @@ bool shard_submit(shard *s, job *j, uint64_t now_ns);
  * had to wait: then it need not be decoded. From any thread.
  */
 bool shard_refuses(const shard *s, bool is_long);
+
+/* Whether there are events that are not kept. */
+bool shard_retains(const shard *s);
+
+/*
+ * Goes on with taking out events that are not kept, by the wall clock; to be called every
+ * LIMIT_RETAIN_MS.
+ */
+void shard_retain(shard *s, int64_t wall_ms);
 
 /* True when there is nothing to work on: no job waits, but for the clerk. */
 bool shard_idle(const shard *s);

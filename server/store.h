@@ -25,6 +25,12 @@ typedef enum store_code {
     STORE_DAMAGED,     /* what was read is not what was written; the log says where */
 } store_code;
 
+/* What a store cannot do at present: bits. */
+typedef enum store_outage {
+    STORE_UNWRITABLE = 1,
+    STORE_UNREADABLE = 2,
+} store_outage;
+
 /* What is certain of events that are committed; the numbers are vql.v1.Durability's. */
 typedef enum durability {
     DURABILITY_MEMORY = 1, /* lost with the process */
@@ -34,8 +40,10 @@ typedef enum durability {
 
 /* What a store knows of one user. */
 typedef struct history_info {
-    uint64_t sequence; /* 0: no history, and zeros below */
-    uint64_t born;     /* differs between a history and the one after it was erased */
+    uint64_t sequence; /* of the last event; 0: no history, and zeros below */
+    uint64_t first;    /* of the first event that is kept; sequence + 1: none is */
+    uint64_t cleared;  /* events before it have left the store, with their ids; at most first */
+    uint64_t born;     /* differs between a history, and what there is after a trim or an erase */
     int64_t first_time_ms;
     int64_t last_time_ms;
     size_t bytes;
@@ -63,6 +71,9 @@ typedef struct store_operations {
     store_code (*read)(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max,
                        size_t *count);
     store_code (*load)(store *s, uint64_t user_id, store_snapshot *out);
+    store_code (*users)(store *s, uint64_t *cursor, uint64_t *out, size_t max, size_t *count);
+    store_code (*trim)(store *s, uint64_t user_id, const history_info *left);
+    store_code (*purge)(store *s, uint64_t user_id, size_t max, bool *more);
     void (*close)(store *s);
 } store_operations;
 
@@ -88,8 +99,8 @@ static inline store_code store_append(store *s, uint64_t user_id, event *events,
 }
 
 /*
- * Keeps a snapshot in the place of the one before. One of another history than the user's present
- * one is passed over.
+ * Keeps a snapshot in the place of the one before. One of another birth than the user's present
+ * history is passed over.
  */
 static inline store_code store_save(store *s, uint64_t user_id, const store_snapshot *snapshot)
 {
@@ -112,6 +123,36 @@ static inline store_code store_erase(store *s, uint64_t user_id, uint64_t *erase
 static inline store_code store_commit(store *s)
 {
     return s->operations->commit(s);
+}
+
+/*
+ * Makes the events from left->first on, which is not before the first that is kept, a user's
+ * history, with left's times; the user has one. Events before can be read no more, but their ids
+ * are known until store_purge. Snapshots of before are passed over.
+ */
+static inline store_code store_trim(store *s, uint64_t user_id, const history_info *left)
+{
+    return s->operations->trim(s, user_id, left);
+}
+
+/*
+ * Takes up to about max events that were trimmed out of the store, with their ids. *more: there are
+ * others.
+ */
+static inline store_code store_purge(store *s, uint64_t user_id, size_t max, bool *more)
+{
+    return s->operations->purge(s, user_id, max, more);
+}
+
+/*
+ * Some users that have a history: *count, max unless there are no more after them. *cursor is 0 to
+ * begin with, and becomes what the next call goes on from. Users that come or go meanwhile may be
+ * left out.
+ */
+static inline store_code store_users(store *s, uint64_t *cursor, uint64_t *out, size_t max,
+                                     size_t *count)
+{
+    return s->operations->users(s, cursor, out, max, count);
 }
 
 /* What is read from here on is of this moment, until store_unpin. */
@@ -139,8 +180,8 @@ static inline store_code store_info(store *s, uint64_t user_id, history_info *in
 }
 
 /*
- * Reads events from first_sequence (at least 1) on, in the order of their sequence numbers, at most
- * max; *count becomes how many.
+ * Reads events from first_sequence on, which is not before the first that is kept, in the order of
+ * their sequence numbers, at most max; *count becomes how many.
  */
 static inline store_code store_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
                                     size_t max, size_t *count)

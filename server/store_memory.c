@@ -4,10 +4,13 @@
 #include "id_map.h"
 #include "store.h"
 
-/* One user's log: event i has the sequence number i + 1. */
+/* One user's log: event i has the sequence number gone + i + 1. */
 typedef struct history {
     event *events;
     size_t count, capacity;
+    uint64_t gone;           /* events that have left the log */
+    uint64_t first, cleared; /* as in history_info */
+    uint64_t born;
     int64_t first_time_ms, last_time_ms;
     id_map applied; /* the ids of events that have one; the values mean nothing */
 } history;
@@ -15,6 +18,7 @@ typedef struct history {
 typedef struct memory_store {
     store base;
     id_map users; /* -> history */
+    uint64_t births;
 } memory_store;
 
 static void history_free(history *h)
@@ -33,8 +37,11 @@ static history *find_or_make(memory_store *m, uint64_t user_id)
     if (!id_map_reserve(&m->users, 1))
         return NULL;
     h = calloc(1, sizeof *h);
-    if (h)
-        id_map_put(&m->users, user_id, h);
+    if (!h)
+        return NULL;
+    h->first = h->cleared = 1;
+    h->born = ++m->births;
+    id_map_put(&m->users, user_id, h);
     return h;
 }
 
@@ -64,11 +71,17 @@ static size_t count_ids(const event *events, size_t count)
     return ids;
 }
 
+static uint64_t last_of(const history *h)
+{
+    return h->gone + h->count;
+}
+
 static void push(history *h, const event *e)
 {
-    if (h->count == 0 || e->time_ms < h->first_time_ms)
+    const bool only = h->first > last_of(h);
+    if (only || e->time_ms < h->first_time_ms)
         h->first_time_ms = e->time_ms;
-    if (h->count == 0 || e->time_ms > h->last_time_ms)
+    if (only || e->time_ms > h->last_time_ms)
         h->last_time_ms = e->time_ms;
     h->events[h->count++] = *e;
 }
@@ -113,7 +126,10 @@ static store_code memory_info(store *s, uint64_t user_id, history_info *info)
     *info = (history_info){0};
     if (h)
         *info = (history_info){
-            .sequence = h->count,
+            .sequence = last_of(h),
+            .first = h->first,
+            .cleared = h->cleared,
+            .born = h->born,
             .first_time_ms = h->first_time_ms,
             .last_time_ms = h->last_time_ms,
             .bytes = sizeof *h + h->capacity * sizeof *h->events + id_map_bytes(&h->applied),
@@ -142,9 +158,9 @@ static store_code memory_read(store *s, uint64_t user_id, uint64_t first_sequenc
 {
     const history *h = id_map_get(&((memory_store *)s)->users, user_id);
     *count = 0;
-    if (!h || first_sequence == 0 || first_sequence > h->count)
+    if (!h || first_sequence < h->first || first_sequence > last_of(h))
         return STORE_OK;
-    const size_t first = (size_t)first_sequence - 1;
+    const size_t first = (size_t)(first_sequence - 1 - h->gone);
     *count = h->count - first < max ? h->count - first : max;
     memcpy(out, h->events + first, *count * sizeof *out);
     return STORE_OK;
@@ -156,8 +172,58 @@ static store_code memory_erase(store *s, uint64_t user_id, uint64_t *erased)
     *erased = 0;
     if (!h)
         return STORE_OK;
-    *erased = h->count;
+    *erased = last_of(h) - h->first + 1;
     history_free(h);
+    return STORE_OK;
+}
+
+static store_code memory_trim(store *s, uint64_t user_id, const history_info *left)
+{
+    memory_store *m = (memory_store *)s;
+    history *h = id_map_get(&m->users, user_id);
+    h->first = left->first;
+    h->first_time_ms = left->first_time_ms;
+    h->last_time_ms = left->last_time_ms;
+    h->born = ++m->births;
+    return STORE_OK;
+}
+
+/* Events have left when their ids have; memory is given back when most of it is free. */
+static store_code memory_purge(store *s, uint64_t user_id, size_t max, bool *more)
+{
+    history *h = id_map_get(&((memory_store *)s)->users, user_id);
+    *more = false;
+    if (!h)
+        return STORE_OK;
+    for (size_t i = 0; i < max && h->cleared < h->first; i++, h->cleared++) {
+        const uint64_t id = h->events[h->cleared - 1 - h->gone].id;
+        if (id != 0)
+            (void)id_map_remove(&h->applied, id);
+    }
+    *more = h->cleared < h->first;
+    if (*more)
+        return STORE_OK;
+    const size_t leaving = (size_t)(h->cleared - 1 - h->gone);
+    h->count -= leaving;
+    h->gone += leaving;
+    memmove(h->events, h->events + leaving, h->count * sizeof *h->events);
+    event *fewer = h->count > 0 && h->count < h->capacity / 2
+                       ? realloc(h->events, h->count * sizeof *fewer)
+                       : NULL;
+    if (fewer) {
+        h->events = fewer;
+        h->capacity = h->count;
+    }
+    return STORE_OK;
+}
+
+/* The cursor is a place in the table. */
+static store_code memory_users(store *s, uint64_t *cursor, uint64_t *out, size_t max, size_t *count)
+{
+    const id_map *users = &((memory_store *)s)->users;
+    for (*count = 0; *cursor < users->capacity && *count < max; (*cursor)++)
+        if (users->slots[*cursor].value)
+            out[(*count)++] = users->slots[*cursor].id;
     return STORE_OK;
 }
 
@@ -208,6 +274,9 @@ static const store_operations memory_operations = {
     .info = memory_info,
     .read = memory_read,
     .load = memory_load,
+    .users = memory_users,
+    .trim = memory_trim,
+    .purge = memory_purge,
     .close = memory_close,
 };
 

@@ -5,6 +5,9 @@
 
 enum { SNAPSHOT_VERSION = 1, CHECKED_FROM = 12 /* what a snapshot's CRC is of begins there */ };
 
+const char record_format_key[] = "mformat";
+const char record_probe_key[] = "mprobe";
+
 static const char snapshot_magic[4] = {'V', 'Q', 'L', 'S'};
 
 static void put_big(char *out, uint64_t number)
@@ -53,6 +56,13 @@ record_key record_key_numbered(uint64_t user_id, record_kind kind, uint64_t numb
     return key;
 }
 
+record_key record_key_end(uint64_t user_id)
+{
+    record_key key = record_key_of(user_id, RECORD_ID);
+    key.bytes[RECORD_USER_BYTES]++;
+    return key;
+}
+
 bool record_key_parse(const char *key, size_t count, uint64_t *user_id, record_kind *kind,
                       uint64_t *number)
 {
@@ -68,10 +78,17 @@ bool record_key_parse(const char *key, size_t count, uint64_t *user_id, record_k
     return true;
 }
 
+bool record_is_damage(const char *message)
+{
+    return strncmp(message, "Corruption", strlen("Corruption")) == 0;
+}
+
 void record_head_write(const history_info *info, char out[RECORD_HEAD_BYTES])
 {
     out = put_little(out, info->born, 8);
     out = put_little(out, info->sequence, 8);
+    out = put_little(out, info->first, 8);
+    out = put_little(out, info->cleared, 8);
     out = put_little(out, (uint64_t)info->first_time_ms, 8);
     out = put_little(out, (uint64_t)info->last_time_ms, 8);
     (void)put_little(out, info->bytes, 8);
@@ -84,11 +101,14 @@ bool record_head_parse(const char *value, size_t count, history_info *out)
     *out = (history_info){
         .born = get_little(value, 8),
         .sequence = get_little(value + 8, 8),
-        .first_time_ms = (int64_t)get_little(value + 16, 8),
-        .last_time_ms = (int64_t)get_little(value + 24, 8),
-        .bytes = (size_t)get_little(value + 32, 8),
+        .first = get_little(value + 16, 8),
+        .cleared = get_little(value + 24, 8),
+        .first_time_ms = (int64_t)get_little(value + 32, 8),
+        .last_time_ms = (int64_t)get_little(value + 40, 8),
+        .bytes = (size_t)get_little(value + 48, 8),
     };
-    return out->sequence > 0;
+    return out->sequence > 0 && out->cleared > 0 && out->cleared <= out->first &&
+           out->first - 1 <= out->sequence;
 }
 
 void record_events_write(const event *events, size_t count, char *out)

@@ -4,7 +4,8 @@
  *
  *   key                             value
  *   m "format"                      u32: RECORD_FORMAT
- *   u user 0                        the head: born, sequence, first and last time, bytes
+ *   m "probe"                       nothing: written to see whether anything can be
+ *   u user 0                        the head: born, sequence, first, cleared, times, bytes
  *   u user 1                        the snapshot: "VQLS", version, CRC-32, born, sequence, cache
  *   u user 2 last sequence          events, RECORD_EVENTS at most, up to that sequence number
  *   u user 3 event id               nothing: the id was applied
@@ -23,10 +24,12 @@ enum {
     RECORD_FORMAT = 1,
     RECORD_EVENTS = 256,
     RECORD_EVENT_BYTES = 28,
-    RECORD_HEAD_BYTES = 40,
+    RECORD_HEAD_BYTES = 56,
     RECORD_USER_BYTES = 9, /* of a key: 'u' and the user */
     RECORD_SNAPSHOT_HEAD_BYTES = 28,
 };
+
+extern const char record_format_key[], record_probe_key[];
 
 typedef enum record_kind { RECORD_HEAD, RECORD_SNAPSHOT, RECORD_EVENT, RECORD_ID } record_kind;
 
@@ -41,11 +44,17 @@ record_key record_key_of(uint64_t user_id, record_kind kind);
 /* The key of an event's or an id's record: number is the sequence number or the id. */
 record_key record_key_numbered(uint64_t user_id, record_kind kind, uint64_t number);
 
+/* A key after all of a user's, and before the next user's. */
+record_key record_key_end(uint64_t user_id);
+
 /*
  * The inverse. False: it is no key of a user. *number is 0 where the key has none.
  */
 bool record_key_parse(const char *key, size_t count, uint64_t *user_id, record_kind *kind,
                       uint64_t *number);
+
+/* Whether an error of RocksDB's says that what was read is not what was written. */
+bool record_is_damage(const char *message);
 
 /* The heads of users. parse: false for what is none. */
 void record_head_write(const history_info *info, char out[RECORD_HEAD_BYTES]);

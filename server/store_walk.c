@@ -16,7 +16,9 @@ typedef struct walk {
     bool begun;
     uint64_t user_id;
     history_info head; /* zeros: it has none */
-    uint64_t events, ids, ids_of_events;
+    bool any;          /* an event record was passed */
+    uint64_t last;     /* the sequence number of its last event */
+    uint64_t ids, ids_of_events;
 } walk;
 
 static bool fail(walk *w, const char *what)
@@ -31,12 +33,12 @@ static bool end_user(walk *w)
 {
     if (!w->begun)
         return true;
-    if (w->events != w->head.sequence)
-        return fail(w, "the head's sequence is not the number of events");
+    if (w->any ? w->last != w->head.sequence : w->head.first <= w->head.sequence)
+        return fail(w, "the head's sequence is not the last event's");
     if (w->ids != w->ids_of_events)
         return fail(w, "the ids that were applied are not those of the events");
     w->totals->users++;
-    w->totals->events += w->events;
+    w->totals->events += w->head.sequence - w->head.first + 1;
     w->totals->ids += w->ids;
     return true;
 }
@@ -50,20 +52,29 @@ static bool begin_user(walk *w, uint64_t user_id)
     w->begun = true;
     w->user_id = user_id;
     w->head = (history_info){0};
-    w->events = w->ids = w->ids_of_events = 0;
+    w->any = false;
+    w->last = w->ids = w->ids_of_events = 0;
     return true;
+}
+
+/* Whether an event record may be the next, before whose events this one stands. */
+static bool follows(const walk *w, uint64_t before)
+{
+    return w->any ? before == w->last : before < w->head.cleared;
 }
 
 static bool pass_events(walk *w, const char *value, size_t bytes, uint64_t last)
 {
     const size_t count = record_events_count(bytes);
-    if (count == 0 || w->events + count != last)
+    if (count == 0 || count > last || !follows(w, last - count))
         return fail(w, "events are missing or damaged");
-    w->events = last;
+    w->any = true;
+    w->last = last;
     for (size_t i = 0; i < count; i++) {
         const event e = record_event(value, i);
-        w->ids_of_events += e.id != 0;
-        if (w->visit && !w->visit(w->context, w->user_id, &e))
+        const uint64_t sequence = last - count + 1 + i;
+        w->ids_of_events += e.id != 0 && sequence >= w->head.cleared;
+        if (w->visit && sequence >= w->head.first && !w->visit(w->context, w->user_id, &e))
             return false;
     }
     return true;

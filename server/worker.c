@@ -52,6 +52,18 @@ static void obey(worker *w, worker_command command)
     close_if_open((uv_handle_t *)&w->turn_start);
     close_if_open((uv_handle_t *)&w->turn_end);
     close_if_open((uv_handle_t *)&w->busy);
+    close_if_open((uv_handle_t *)&w->retention);
+}
+
+/* Histories are written and read; scores need only reading. */
+static void tell_outages(worker *w)
+{
+    const unsigned outages = atomic_load_explicit(&w->outages, memory_order_acquire);
+    if (outages == w->told_outages)
+        return;
+    w->told_outages = outages;
+    health_set(&w->health, "vql.v1.History", outages == 0);
+    health_set(&w->health, "vql.v1.Scoring", !(outages & STORE_UNREADABLE));
 }
 
 static void on_wakeup(uv_async_t *wakeup)
@@ -83,6 +95,7 @@ static void on_turn_end(uv_check_t *check)
     w->service.now_ns = uv_hrtime();
     post_receive(w->post);
     post_work(w->post, uv_hrtime, (uint64_t)LIMIT_TURN_US * NS_PER_US);
+    tell_outages(w);
     finish_turn(w);
     obey(w, (worker_command)atomic_load_explicit(&w->command, memory_order_acquire));
 }
@@ -91,6 +104,12 @@ static void on_turn_end(uv_check_t *check)
 static void on_turn_start(uv_prepare_t *prepare)
 {
     finish_turn(prepare->data);
+}
+
+static void on_retention(uv_timer_t *timer)
+{
+    worker *w = timer->data;
+    shard_retain(w->post->shard, w->connections.wall_ms());
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -108,6 +127,8 @@ static int init_handles(worker *w)
     (void)uv_prepare_init(&w->loop, &w->turn_start);
     (void)uv_check_init(&w->loop, &w->turn_end);
     (void)uv_idle_init(&w->loop, &w->busy);
+    (void)uv_timer_init(&w->loop, &w->retention);
+    w->retention.data = w;
     w->turn_start.data = w;
     w->turn_end.data = w;
     (void)uv_prepare_start(&w->turn_start, on_turn_start);
@@ -179,6 +200,8 @@ int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count)
     }
     shard_set_wake(s, wake_self, w);
     w->post->shard = s;
+    if (shard_retains(s))
+        (void)uv_timer_start(&w->retention, on_retention, LIMIT_RETAIN_MS, LIMIT_RETAIN_MS);
     return 0;
 }
 
@@ -196,6 +219,12 @@ int worker_start(worker *w)
 void worker_command_send(worker *w, worker_command command)
 {
     atomic_store_explicit(&w->command, (int)command, memory_order_release);
+    (void)uv_async_send(&w->wakeup);
+}
+
+void worker_set_outages(worker *w, unsigned outages)
+{
+    atomic_store_explicit(&w->outages, outages, memory_order_release);
     (void)uv_async_send(&w->wakeup);
 }
 

@@ -58,9 +58,12 @@ struct worker {
     uv_async_t wakeup;
     uv_prepare_t turn_start;
     uv_check_t turn_end;
+    uv_timer_t retention;
     uv_idle_t busy; /* active while the shard has work: the loop does not block */
 
     atomic_int command;           /* a worker_command, by the control thread */
+    atomic_uint outages;          /* store_outages, by the control thread */
+    unsigned told_outages;        /* those that health was told */
     worker_command obeyed;        /* the last one carried out */
     atomic_uint open_connections; /* read by the control thread */
 };
@@ -79,6 +82,9 @@ int worker_start(worker *w);
 
 /* From any thread: gives a command. */
 void worker_command_send(worker *w, worker_command command);
+
+/* From any thread: what the store cannot do, store_outages, which health is told. */
+void worker_set_outages(worker *w, unsigned outages);
 
 /* Waits for the thread to end after WORKER_STOP. */
 void worker_join(worker *w);

@@ -3,8 +3,8 @@
  * vqld's libraries (LD_PRELOAD), for files below the folder SHIM_STORE.
  *
  * In the folder SHIM_CONTROL: while there is a file "full", writes fail with ENOSPC; "broken", with
- * EIO; "unsynced", fsync and fdatasync fail with EIO; "slow", they take 5 ms. The file
- * synced-INODE has the bytes of the file of that inode that were synced.
+ * EIO; "unread", reads of sorted files do; "unsynced", fsync and fdatasync fail with EIO; "slow",
+ * they take 5 ms. The file synced-INODE has the bytes of the file of that inode that were synced.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,13 +26,22 @@ static bool is_told(const char *fault)
     return control && access(path, F_OK) == 0;
 }
 
-static bool is_stored(int fd)
+/* Whether the file is one of the store's whose name ends so. */
+static bool is_stored_as(int fd, const char *end)
 {
     char link[64], path[PATH_MAX];
     const char *folder = getenv("SHIM_STORE");
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     const ssize_t length = folder ? readlink(link, path, sizeof path - 1) : -1;
-    return length > 0 && strncmp(path, folder, strlen(folder)) == 0;
+    if (length < (ssize_t)strlen(end) || strncmp(path, folder, strlen(folder)) != 0)
+        return false;
+    path[length] = '\0';
+    return strcmp(path + length - strlen(end), end) == 0;
+}
+
+static bool is_stored(int fd)
+{
+    return is_stored_as(fd, "");
 }
 
 /* True when a write has to fail; errno is set. */
@@ -75,6 +84,20 @@ static int sync_with(long number, int fd)
 ssize_t write(int fd, const void *bytes, size_t count)
 {
     return refuses(fd) ? -1 : (ssize_t)syscall(SYS_write, fd, bytes, count);
+}
+
+ssize_t pread64(int fd, void *bytes, size_t count, off64_t offset)
+{
+    if (is_told("unread") && is_stored_as(fd, ".sst")) {
+        errno = EIO;
+        return -1;
+    }
+    return (ssize_t)syscall(SYS_pread64, fd, bytes, count, offset);
+}
+
+ssize_t pread(int fd, void *bytes, size_t count, off_t offset)
+{
+    return pread64(fd, bytes, count, offset);
 }
 
 int fsync(int fd)

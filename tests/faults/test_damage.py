@@ -11,6 +11,7 @@ from storage import MODEL, PROGRAM, StorageTest
 
 PASSED_OVER = ("LOG", "LOCK", "IDENTITY", "OPTIONS")  # what no event is in
 POSITIONS = 6  # of each file
+TRUNCATIONS = 3
 CHECK_S = 60
 REFUSALS = (grpc.StatusCode.DATA_LOSS, grpc.StatusCode.UNAVAILABLE)
 
@@ -74,6 +75,14 @@ class DamageTest(StorageTest):
             server.kill()
         return True
 
+    def serve_numbered(self):
+        """A server starts, and users' events are numbered without gaps."""
+        with self.start() as server:
+            client = self.connect(server)
+            for history in self.all_histories():
+                self.read(client, history.user)
+            server.kill()
+
     def test_flipped_bits(self):
         self.assertEqual(self.verify()[0], True, self.verify()[1])
         names = set()
@@ -89,6 +98,21 @@ class DamageTest(StorageTest):
                     if not served:
                         self.assertFalse(whole, said)
         self.assertLessEqual({".log", ".sst", "MANIFEST", "CURRENT"}, names)
+
+    def test_truncated_files(self):
+        """A log that ends early is as one whose end was never written; nothing else may."""
+        for path in self.files():
+            for _ in range(TRUNCATIONS):
+                size = self.dice.randrange(path.stat().st_size)
+                with self.subTest(file=path.name, size=size):
+                    self.restore()
+                    os.truncate(os.path.join(self.store, path.name), size)
+                    whole, said = self.verify()
+                    if path.suffix == ".log":
+                        self.assertTrue(whole, said)
+                        self.serve_numbered()
+                    elif not self.serve_what_is_left():
+                        self.assertFalse(whole, said)
 
     def test_missing_files(self):
         for path in self.files():

@@ -7,10 +7,11 @@ import time
 import unittest
 
 import grpc
+from health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from client import event
+from client import CALL_S, event
 from storage import StorageTest
-from vqld import Vqld
+from writer import ITEMS
 
 SHIM = os.environ.get("FAULTS_SHIM", "")
 POWER_LOSSES = int(os.environ.get("FAULTS_POWER_LOSSES", "8"))
@@ -51,6 +52,23 @@ class DiskTest(StorageTest):
         self.assertIn("the store is unavailable", caught.exception.details())
         self.assertIn(PUSHBACK, dict(caught.exception.trailing_metadata()))
 
+    def serves(self, client, service):
+        request = HealthCheckRequest(service=service)
+        status = client.health.Check(request, timeout=CALL_S).status
+        return status == HealthCheckResponse.SERVING
+
+    def wait_for_health(self, client, **expected):
+        """Waits until Scoring and History are said to serve or not; the server is if both do."""
+        end = time.monotonic() + WORKING_AGAIN_S
+        while True:
+            found = {name: self.serves(client, f"vql.v1.{name}") for name in expected}
+            if found == expected:
+                break
+            self.assertLess(time.monotonic(), end, found)
+            time.sleep(0.05)
+        self.assertEqual(self.serves(client, ""), all(expected.values()))
+        self.assertTrue(self.serves(client, "vql.v1.Models"))
+
     def test_power_loss(self):
         for _ in range(POWER_LOSSES):
             with self.start() as server:
@@ -71,9 +89,11 @@ class DiskTest(StorageTest):
             client = self.connect(server)
             self.assert_unavailable(lambda: client.append(USER, [event(1)]))
             self.assertIn("the store failed", server.log())
+            self.wait_for_health(client, Scoring=True, History=False)
+            (self.control / "unsynced").unlink()
+            self.assert_unavailable(lambda: client.append(USER, [event(1)]))
             server.kill()
         self.lose_power()
-        (self.control / "unsynced").unlink()
         with self.start() as server:
             self.check_all(server)
             self.assertEqual(self.connect(server).append(USER, [event(1)]).sequence, 1)
@@ -87,6 +107,10 @@ class DiskTest(StorageTest):
                 self.assert_unavailable(lambda: client.append(USER, [event(2, event_id=2)]))
                 self.assertEqual(len(client.get(USER, max_events=10).events), 1)
                 self.assertEqual(client.score(USER, [1]).sequence, 1)
+                self.wait_for_health(client, Scoring=True, History=False)
+                self.assertIn("the store is not serving", server.log())
+            self.wait_for_health(client, Scoring=True, History=True)
+            self.assertIn("the store is serving again", server.log())
             end = time.monotonic() + WORKING_AGAIN_S
             answer = None
             while answer is None:
@@ -100,6 +124,48 @@ class DiskTest(StorageTest):
             server.kill()
         with self.start() as server:
             self.assertEqual(len(self.connect(server).get(USER, max_events=10).events), 2)
+
+    def test_idle_on_a_full_disk(self):
+        """Health knows without an append that would be refused."""
+        with self.start("--durability", "async") as server:
+            client = self.connect(server)
+            with self.fault("full"):
+                self.wait_for_health(client, Scoring=True, History=False)
+            self.wait_for_health(client, Scoring=True, History=True)
+
+    def test_start_on_a_full_disk(self):
+        for full_first in (True, False):
+            if not full_first:
+                with self.start() as server:
+                    self.connect(server).append(USER, [event(1)])
+                    server.kill()
+            with self.fault("full"), self.assertRaises(RuntimeError) as caught:
+                self.start()
+            self.assertIn("cannot open the store", str(caught.exception))
+            self.assertIn("No space left on device", str(caught.exception))
+            self.assertIn(self.store, str(caught.exception))
+        with self.start() as server:
+            self.assertEqual(self.connect(server).get(USER).sequence, 1)
+
+    def test_unreadable_disk(self):
+        """Nothing is served from a disk that cannot be read, and no user seems to be unknown."""
+        with self.start() as server:
+            client = self.connect(server)
+            for user in range(100):  # more than the block that is read at the start
+                client.append(user, [event(item) for item in ITEMS[:100]])
+            client.append(USER, [event(1, event_id=1)])
+            server.kill()
+        with self.start() as server:  # which puts the log into a sorted file
+            server.terminate()
+            server.wait()
+        with self.start() as server:
+            client = self.connect(server)
+            with self.fault("unread"):
+                self.assert_unavailable(lambda: client.score(USER, [1]))
+                self.assert_unavailable(lambda: client.get(USER))
+                self.wait_for_health(client, Scoring=False, History=False)
+            self.wait_for_health(client, Scoring=True, History=True)
+            self.assertEqual(client.score(USER, [1]).sequence, 1)
 
     def test_broken_disk(self):
         with self.start() as server:

@@ -26,6 +26,7 @@ static database *d;
 static shard *memory, *disk;
 
 static const shard_options defaults = {.shed_target_ms = 60000, .shed_interval_ms = 60000};
+static retention_rules rules;
 
 static void open_disk(size_t budget_bytes)
 {
@@ -36,6 +37,7 @@ static void open_disk(size_t budget_bytes)
     ck_assert_ptr_nonnull(c);
     shard_options options = defaults;
     options.budget_bytes = budget_bytes;
+    options.retention = rules;
     disk = shard_new_with_clerk(&models, c, &options);
     ck_assert_ptr_nonnull(disk);
 }
@@ -269,6 +271,111 @@ START_TEST(many_wait_for_one_load)
 }
 END_TEST
 
+static void open_with_rules(size_t budget_bytes)
+{
+    shard_options options = defaults;
+    options.retention = rules;
+    close_disk();
+    open_disk(budget_bytes);
+    shard_free(memory);
+    memory = shard_new(&models, store_memory_open(), &options);
+    ck_assert_ptr_nonnull(memory);
+}
+
+/* How many events of a user there are, from *first on. */
+static uint64_t count_kept(shard *s, uint64_t user_id, uint64_t *first)
+{
+    job *j = run(s, make_job(OPERATION_GET, user_id));
+    const uint64_t kept = j->history.sequence - j->history.first + 1;
+    *first = j->history.first;
+    job_give(&pool, j);
+    return kept;
+}
+
+/* Lets the shard work on what is due. */
+static void let_retain(shard *s, int64_t now_ms)
+{
+    shard_retain(s, now_ms);
+    for (int i = 0; i < 100; i++) {
+        if (!shard_idle(s))
+            ck_assert_ptr_null(shard_step(s, 0));
+        (void)sched_yield();
+    }
+}
+
+/* Every user's scores are those of a history that never had more than what is kept. */
+static void expect_scores_of_what_is_kept(shard *s, uint64_t users, uint64_t sequence)
+{
+    shard *fresh = shard_new(&models, store_memory_open(), &defaults);
+    ck_assert_ptr_nonnull(fresh);
+    for (uint64_t user = 0; user < users; user++) {
+        uint64_t first;
+        const uint64_t kept = count_kept(s, user, &first);
+        job_give(&pool, run(fresh, make_append(user, kept, first - 1)));
+        job *expected = run(fresh, make_score(user));
+        job *found = run(s, make_score(user));
+        ck_assert_uint_eq(found->sequence, sequence);
+        for (size_t i = 0; i < CANDIDATES; i++)
+            ck_assert_float_eq_tol(found->scores[i], expected->scores[i], TOLERANCE);
+        job_give(&pool, found);
+        job_give(&pool, expected);
+    }
+    shard_free(fresh);
+}
+
+START_TEST(keeps_so_many_events)
+{
+    enum { FEW = 12, KEPT = 500, EVENTS = 4000, APPENDED = 50 };
+    rules = (retention_rules){.max_events = KEPT, .shards = 1};
+    open_with_rules(20000);
+    shard *both[] = {memory, disk};
+    for (size_t k = 0; k < 2; k++) {
+        for (uint64_t i = 0; i < EVENTS; i += APPENDED)
+            for (uint64_t user = 0; user < FEW; user++) {
+                job_give(&pool, run(both[k], make_append(user, APPENDED, i)));
+                if (below(3) == 0)
+                    job_give(&pool, run(both[k], make_score(user)));
+                let_retain(both[k], 0);
+            }
+        uint64_t first;
+        for (uint64_t user = 0; user < FEW; user++)
+            while (count_kept(both[k], user, &first) > KEPT + KEPT / LIMIT_RETAIN_SLACK)
+                let_retain(both[k], 0);
+        for (uint64_t user = 0; user < FEW; user++)
+            ck_assert_uint_ge(count_kept(both[k], user, &first), KEPT);
+        expect_scores_of_what_is_kept(both[k], FEW, EVENTS);
+    }
+}
+END_TEST
+
+/* make_append's event i is of the time i seconds. */
+START_TEST(keeps_what_is_young)
+{
+    enum { FEW = 12, EVENTS = 3000, OLD = 1700 };
+    rules = (retention_rules){.max_age_ms = 1000000, .shards = 1};
+    open_with_rules(20000);
+    for (uint64_t user = 0; user < FEW; user++) {
+        job_give(&pool, run(disk, make_append(user, EVENTS, 0)));
+        job_give(&pool, run(memory, make_append(user, EVENTS, 0)));
+        job_give(&pool, run(disk, make_score(user)));
+    }
+    close_disk();
+    open_disk(20000);
+    shard *both[] = {memory, disk};
+    for (size_t k = 0; k < 2; k++) {
+        uint64_t first;
+        for (uint64_t user = 0; user < FEW; user++)
+            while (count_kept(both[k], user, &first) == EVENTS)
+                let_retain(both[k], rules.max_age_ms + OLD * 1000);
+        for (uint64_t user = 0; user < FEW; user++) {
+            ck_assert_uint_eq(count_kept(both[k], user, &first), EVENTS - OLD);
+            ck_assert_uint_eq(first, OLD + 1);
+        }
+        expect_scores_of_what_is_kept(both[k], FEW, EVENTS);
+    }
+}
+END_TEST
+
 /* A shard that stops gives back what was away. */
 START_TEST(gives_back_what_is_away)
 {
@@ -304,6 +411,8 @@ int main(void)
     tcase_add_test(test, answers_as_one_in_memory);
     tcase_add_test(test, answers_the_same_when_opened_again);
     tcase_add_test(test, many_wait_for_one_load);
+    tcase_add_test(test, keeps_so_many_events);
+    tcase_add_test(test, keeps_what_is_young);
     tcase_add_test(test, gives_back_what_is_away);
     suite_add_tcase(suite, test);
     return check_main(suite);

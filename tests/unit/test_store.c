@@ -210,6 +210,108 @@ START_TEST(erases_everything)
 END_TEST
 
 /* Any part of a long history that came in pieces of any size is read alike. */
+/* Trims to the events from `first` on; returns what is known of the user then. */
+static history_info trim(uint64_t user_id, uint64_t first, int64_t first_time_ms,
+                         int64_t last_time_ms)
+{
+    const history_info left = {
+        .first = first, .first_time_ms = first_time_ms, .last_time_ms = last_time_ms};
+    ck_assert_int_eq(store_trim(s, user_id, &left), STORE_OK);
+    ck_assert_int_eq(store_commit(s), STORE_OK);
+    return info_of(user_id);
+}
+
+/* Takes out what was trimmed, so many events at a time. */
+static void purge(uint64_t user_id, size_t most)
+{
+    bool more = true;
+    while (more) {
+        ck_assert_int_eq(store_purge(s, user_id, most, &more), STORE_OK);
+        ck_assert_int_eq(store_commit(s), STORE_OK);
+    }
+}
+
+START_TEST(what_is_trimmed_is_gone)
+{
+    event events[MANY], out[MANY];
+    history_info info;
+    for (uint64_t i = 0; i < MANY; i++)
+        events[i] = make_event(i + 1, i + 1, (int64_t)i * 10);
+    for (size_t i = 0; i < MANY; i += 40)
+        (void)append(5, events + i, 40, &info);
+    ck_assert_uint_eq(info.first, 1);
+    const history_info before = info;
+    info = trim(5, 501, 5000, 9990);
+    ck_assert_uint_eq(info.sequence, MANY);
+    ck_assert_uint_eq(info.first, 501);
+    ck_assert_int_eq(info.first_time_ms, 5000);
+    ck_assert(info.born != before.born);
+    ck_assert_uint_eq(read_from(5, 501, out, MANY), MANY - 500);
+    ck_assert_uint_eq(out[0].item_id, 501);
+
+    event again[] = {make_event(1, 500, 0), make_event(2, 501, 0)};
+    ck_assert_uint_eq(append(5, again, 2, &info), 0); /* until it is purged */
+    purge(5, 100);
+    info = info_of(5);
+    ck_assert_uint_eq(info.cleared, 501);
+    ck_assert_uint_lt(info.bytes, before.bytes);
+    ck_assert_uint_eq(read_from(5, 501, out, MANY), MANY - 500);
+    event later[] = {make_event(7, 500, 1), make_event(8, 501, 1)};
+    ck_assert_uint_eq(append(5, later, 2, &info), 1);
+    ck_assert_uint_eq(info.sequence, MANY + 1);
+    ck_assert_int_eq(info.first_time_ms, 1);
+    ck_assert_uint_eq(read_from(5, MANY + 1, out, 5), 1);
+    ck_assert_uint_eq(out[0].item_id, 7);
+    ck_assert_uint_eq(erase(5), MANY + 1 - 500);
+    ck_assert_uint_eq(info_of(5).sequence, 0);
+}
+END_TEST
+
+START_TEST(all_events_may_be_trimmed)
+{
+    event events[] = {make_event(1, 1, 100), make_event(2, 0, 200)}, out;
+    history_info info;
+    (void)append(5, events, 2, &info);
+    info = trim(5, 3, 0, 0);
+    purge(5, 1);
+    ck_assert_uint_eq(info.sequence, 2);
+    ck_assert_uint_eq(read_from(5, 3, &out, 1), 0);
+    event next = make_event(3, 1, 50);
+    ck_assert_uint_eq(append(5, &next, 1, &info), 1);
+    ck_assert_uint_eq(info.sequence, 3);
+    ck_assert_uint_eq(info.first, 3);
+    ck_assert_int_eq(info.first_time_ms, 50);
+    ck_assert_int_eq(info.last_time_ms, 50);
+    ck_assert_uint_eq(read_from(5, 3, &out, 1), 1);
+    ck_assert_uint_eq(out.item_id, 3);
+    ck_assert_uint_eq(erase(5), 1);
+}
+END_TEST
+
+START_TEST(lists_users)
+{
+    enum { USERS = 50 };
+    bool found[USERS] = {false};
+    uint64_t cursor = 0, users[7];
+    size_t count, all = 0;
+    history_info info;
+    for (uint64_t i = 0; i < USERS; i++) {
+        event events[] = {make_event(1, i, 1), make_event(2, 0, 2)};
+        (void)append(i * i, events, 2, &info);
+    }
+    do {
+        ck_assert_int_eq(store_users(r, &cursor, users, 7, &count), STORE_OK);
+        for (size_t i = 0; i < count; i++)
+            for (uint64_t k = 0; k < USERS; k++)
+                found[k] = found[k] || users[i] == k * k;
+        all += count;
+    } while (count == 7);
+    ck_assert_uint_eq(all, USERS);
+    for (size_t i = 0; i < USERS; i++)
+        ck_assert(found[i]);
+}
+END_TEST
+
 START_TEST(reads_any_part)
 {
     static event events[MANY], out[MANY];
@@ -408,7 +510,7 @@ START_TEST(what_is_broken_is_found)
     overwrite("u\0\0\0\0\0\0\0\5\0", 10, "short", 5);
     ck_assert_int_eq(store_info(r, 5, &info), STORE_DAMAGED);
     count = 1;
-    ck_assert_int_eq(store_append(s, 5, events, &count, &info), STORE_DAMAGED);
+    ck_assert_int_eq(store_append(r, 5, events, &count, &info), STORE_DAMAGED);
 }
 END_TEST
 
@@ -423,6 +525,9 @@ static TCase *add_common(Suite *suite, const char *name, SFun setup, SFun teardo
     tcase_add_test(test, a_commit_is_of_many_appends);
     tcase_add_test(test, drops_what_was_applied);
     tcase_add_test(test, erases_everything);
+    tcase_add_test(test, what_is_trimmed_is_gone);
+    tcase_add_test(test, all_events_may_be_trimmed);
+    tcase_add_test(test, lists_users);
     tcase_add_test(test, reads_any_part);
     tcase_add_test(test, ids_and_times_have_64_bits);
     suite_add_tcase(suite, test);

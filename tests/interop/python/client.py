@@ -18,6 +18,10 @@ CALL_S = 180  # a call that takes longer hangs
 NOW_MS = int(time.time() * 1000)
 UNKNOWN_ITEM = 999_999_999_999
 
+# For tests that start servers of their own, whose histories are in memory: once is enough.
+in_memory = unittest.skipIf(os.environ.get("INTEROP_DURABILITY", "MEMORY") != "MEMORY",
+                            "its servers do not have the store")
+
 _users = itertools.count(random.SystemRandom().getrandbits(48) << 15)
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 
 import grpc
-from client import CALL_S, Client, InteropTest, Requests, fresh_user, score_request
+from client import CALL_S, Client, InteropTest, Requests, fresh_user, in_memory, score_request
 from golden import known_items
 from vqld import Vqld
 
@@ -14,6 +14,7 @@ GRACE_MS = 500
 KEEPALIVE_MS = 100
 
 
+@in_memory
 class ConnectionTest(InteropTest):
     def start(self, *options):
         server = self.enterContext(Vqld(os.environ["INTEROP_VQLD"], os.environ["INTEROP_MODEL"],

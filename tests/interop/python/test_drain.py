@@ -7,11 +7,12 @@ import threading
 from grpc import StatusCode
 from health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from client import CALL_S, InteropTest, Requests, fresh_user, score_request
+from client import CALL_S, InteropTest, Requests, fresh_user, in_memory, score_request
 from golden import known_items
 from vqld import Vqld
 
 
+@in_memory
 class DrainTest(InteropTest):
     def setUp(self):
         self.server = self.enterContext(Vqld(os.environ["INTEROP_VQLD"],

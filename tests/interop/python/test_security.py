@@ -14,7 +14,7 @@ from grpc import StatusCode
 from health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from client import CALL_S, NOW_MS, InteropTest, Requests
-from client import append_request, event, fresh_user, score_request
+from client import append_request, event, fresh_user, in_memory, score_request
 from golden import known_items
 from vqld import Vqld
 
@@ -33,6 +33,7 @@ def bearer(name):
     return [("authorization", f"Bearer {TOKENS.get(name, name)}")]
 
 
+@in_memory
 class SecurityTest(InteropTest):
     """A test case with a folder of certificates, and servers of its own."""
 
