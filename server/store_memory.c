@@ -162,7 +162,8 @@ static store_code memory_read(store *s, uint64_t user_id, uint64_t first_sequenc
         return STORE_OK;
     const size_t first = (size_t)(first_sequence - 1 - h->gone);
     *count = h->count - first < max ? h->count - first : max;
-    memcpy(out, h->events + first, *count * sizeof *out);
+    if (*count > 0)
+        memcpy(out, h->events + first, *count * sizeof *out);
     return STORE_OK;
 }
 
