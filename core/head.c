@@ -4,15 +4,15 @@
 
 #include "model_data.h"
 
-void vql_head_take(vql_head *head, const vql_catalog *catalog, vql_scratch *scratch)
+void vql_head_take(vql_head *head, const vql_tables *tables, vql_scratch *scratch)
 {
-    const vql_model *model = catalog->model;
+    const vql_model *model = tables->model;
     uint32_t widest = model->shape.width;
     for (uint32_t l = 0; l < model->layer_count; l++)
         widest = model->layers[l].outputs > widest ? model->layers[l].outputs : widest;
     const size_t stride = vql_round_up(widest, VQL_LANES);
     *head = (vql_head){
-        .catalog = catalog,
+        .tables = tables,
         .kernels = vql_kernels_active(),
         .stride = stride,
         .inputs = vql_scratch_take(scratch, VQL_BLOCK * stride, sizeof(float)),
@@ -22,9 +22,9 @@ void vql_head_take(vql_head *head, const vql_catalog *catalog, vql_scratch *scra
 
 void vql_head_fetch(const vql_head *head, const uint32_t *rows)
 {
-    const size_t hidden = head->catalog->hidden;
+    const size_t hidden = head->tables->hidden;
     for (size_t m = 0; m < VQL_BLOCK; m++) {
-        const float *part = head->catalog->head_item + rows[m] * hidden;
+        const float *part = head->tables->head_item + rows[m] * hidden;
         for (size_t j = 0; j < hidden; j += VQL_LINE / sizeof *part)
             __builtin_prefetch(part + j, 0, 2);
     }
@@ -61,7 +61,7 @@ static void start_outputs(const vql_head *head, size_t candidate, const float *s
 /* The last layer, with at least one before it. */
 static void finish(const vql_head *head, float *logits)
 {
-    const vql_model *model = head->catalog->model;
+    const vql_model *model = head->tables->model;
     const vql_layer *layer = &model->layers[model->layer_count - 1];
     const float *rows[VQL_BLOCK];
     float totals[VQL_BLOCK];
@@ -77,12 +77,12 @@ static void finish(const vql_head *head, float *logits)
 void vql_head_block(vql_head *head, const uint32_t *rows, const float *o, size_t stride,
                     float *logits)
 {
-    const vql_catalog *catalog = head->catalog;
-    const vql_model *model = catalog->model;
+    const vql_tables *tables = head->tables;
+    const vql_model *model = tables->model;
     for (size_t m = 0; m < VQL_BLOCK; m++)
-        start_outputs(head, m, catalog->head_item + (size_t)rows[m] * catalog->hidden,
-                      catalog->hidden);
-    add_product(head, &catalog->panels[0], o, stride);
+        start_outputs(head, m, tables->head_item + (size_t)rows[m] * tables->hidden,
+                      tables->hidden);
+    add_product(head, &tables->panels[0], o, stride);
     if (model->layer_count == 1) {
         for (size_t m = 0; m < VQL_BLOCK; m++)
             memcpy(logits + m * model->shape.tasks, head->outputs + m * head->stride,
@@ -94,7 +94,7 @@ void vql_head_block(vql_head *head, const uint32_t *rows, const float *o, size_t
         const vql_layer *layer = &model->layers[l];
         for (size_t m = 0; m < VQL_BLOCK; m++)
             start_outputs(head, m, layer->bias, layer->outputs);
-        add_product(head, &catalog->panels[l], head->inputs, head->stride);
+        add_product(head, &tables->panels[l], head->inputs, head->stride);
         rectify(head, layer->outputs);
     }
     finish(head, logits);
