@@ -118,6 +118,9 @@ static const option options[] = {
      "Connections from one IPv4 address, or one /64 of IPv6, to all threads. 0: any number."},
     {"table-bytes", OPTION_BYTES, FIELD(table_bytes), "1GiB", 0, 1024 * GIB, NULL,
      "The most that the model's table of item weights may take; scoring is slower without it."},
+    {"max-new-items", OPTION_COUNT, FIELD(max_new_items), "100000", 0, 100000000, NULL,
+     "Items that may be added to a version, or changed, while it is loaded; they take no memory "
+     "before they are there."},
     {"kernel", OPTION_CHOICE, FIELD(kernel), "auto", 0, 0, kernels,
      "The instruction set that scores are computed with; auto: the best that the machine has."},
     {"cache-format", OPTION_CHOICE, FIELD(cache_format), "int8", 0, 0, cache_formats,

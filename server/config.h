@@ -62,6 +62,7 @@ typedef struct config {
     uint32_t kernel;        /* config_kernel names it */
     uint32_t cache_format;  /* a vql_cache_format */
     uint32_t scoring_format;   /* a config_scoring */
+    uint32_t max_new_items;    /* that a version of the model has room for */
     uint64_t table_bytes;      /* the most that the catalog's table may take; fits size_t */
     uint32_t shed_target_ms;   /* see server/shedder.h */
     uint32_t shed_interval_ms; /* at least shed_target_ms */

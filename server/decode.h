@@ -15,6 +15,7 @@
 
 #include "grpc.h"
 #include "job.h"
+#include "upsert.h"
 
 /* What one request may hold. */
 typedef struct request_limits {
@@ -27,6 +28,13 @@ bool decode_score(const uint8_t *message, size_t bytes, const request_limits *li
 bool decode_append(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 bool decode_get(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+
+/*
+ * UpsertItemsRequest, of at most max_items items; *out is empty after a failure, and *error says
+ * why.
+ */
+bool decode_upsert(const uint8_t *message, size_t bytes, uint32_t max_items, upsert *out,
+                   grpc_error *error);
 
 /*
  * What can be told of a request without decoding it: its user, if that is its first field, as

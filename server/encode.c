@@ -209,3 +209,23 @@ bool encode_models(message_buffer *out, const registry *models)
     };
     return message_buffer_encode(out, vql_v1_ListModelsResponse_fields, &answer);
 }
+
+static bool write_upserted(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const upsert_outcome *outcome = *argument;
+    for (size_t i = 0; i < outcome->model_count; i++)
+        if (!write_string(stream, field, outcome->models[i]))
+            return false;
+    return true;
+}
+
+bool encode_upserted(message_buffer *out, const upsert_outcome *outcome)
+{
+    const vql_v1_UpsertItemsResponse answer = {
+        .durability = (vql_v1_Durability)outcome->durability,
+        .models = {.funcs.encode = write_upserted, .arg = (void *)(uintptr_t)outcome},
+        .room = outcome->room,
+        .sequence = outcome->sequence,
+    };
+    return message_buffer_encode(out, vql_v1_UpsertItemsResponse_fields, &answer);
+}

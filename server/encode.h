@@ -11,6 +11,7 @@
 
 #include "job.h"
 #include "registry.h"
+#include "upsert.h"
 
 /*
  * An encoded message. One buffer serves many messages and grows to the largest; zeros are an empty
@@ -34,6 +35,7 @@ bool encode_score(message_buffer *out, const job *j, const registry *models);
 bool encode_append(message_buffer *out, const job *j, const registry *models);
 bool encode_get(message_buffer *out, const job *j, const registry *models);
 bool encode_delete(message_buffer *out, const job *j, const registry *models);
+bool encode_upserted(message_buffer *out, const upsert_outcome *outcome);
 bool encode_models(message_buffer *out, const registry *models);
 
 #endif

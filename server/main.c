@@ -30,7 +30,7 @@ static bool check_store(database *d)
     }
     log_info("the store is whole", log_u64("users", totals.users), log_u64("events", totals.events),
              log_u64("ids", totals.ids), log_u64("snapshots", totals.snapshots),
-             log_u64("bad_snapshots", totals.bad_snapshots));
+             log_u64("bad_snapshots", totals.bad_snapshots), log_u64("upserts", totals.upserts));
     return true;
 }
 

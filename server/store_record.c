@@ -36,6 +36,22 @@ static uint64_t get_little(const char *in, size_t bytes)
     return number;
 }
 
+record_key record_key_items(uint64_t number)
+{
+    record_key key = {.count = RECORD_ITEMS_BYTES};
+    key.bytes[0] = 'i';
+    put_big(key.bytes + 1, number);
+    return key;
+}
+
+bool record_key_parse_items(const char *key, size_t count, uint64_t *number)
+{
+    if (count != RECORD_ITEMS_BYTES || key[0] != 'i')
+        return false;
+    *number = get_big(key + 1);
+    return true;
+}
+
 record_key record_key_of(uint64_t user_id, record_kind kind)
 {
     record_key key = {.count = RECORD_USER_BYTES + 1};

@@ -3,6 +3,7 @@
  * order of the numbers; in values they are little-endian.
  *
  *   key                             value
+ *   i number                        an UpsertItemsRequest, as it came; numbered from 1
  *   m "format"                      u32: RECORD_FORMAT
  *   u user 0                        the head: born, sequence, first and last time, bytes
  *   u user 1                        the snapshot: "VQLS", version, CRC-32, born, sequence, cache
@@ -24,7 +25,8 @@ enum {
     RECORD_EVENTS = 256,
     RECORD_EVENT_BYTES = 28,
     RECORD_HEAD_BYTES = 40,
-    RECORD_USER_BYTES = 9, /* of a key: 'u' and the user */
+    RECORD_ITEMS_BYTES = 9, /* of a key: 'i' and the number */
+    RECORD_USER_BYTES = 9,  /* of a key: 'u' and the user */
     RECORD_SNAPSHOT_HEAD_BYTES = 28,
 };
 
@@ -34,6 +36,10 @@ typedef struct record_key {
     char bytes[18];
     size_t count;
 } record_key;
+
+/* The key of the items' n-th record, and the inverse; false: it is none. */
+record_key record_key_items(uint64_t number);
+bool record_key_parse_items(const char *key, size_t count, uint64_t *number);
 
 /* The key of a user's only record of a kind, HEAD or SNAPSHOT. */
 record_key record_key_of(uint64_t user_id, record_kind kind);
