@@ -27,15 +27,15 @@ vql_cache *cache_maker_new(const cache_maker *m, uint64_t user_id, const vql_all
 {
     vql_cache *cache;
     const vql_cache_options options = {.format = m->format, .seed = user_id};
-    return vql_cache_new_with(m->models->catalog, &options, allocator, &cache) == VQL_OK ? cache
-                                                                                         : NULL;
+    const vql_code code = vql_cache_new_with(m->version->catalog, &options, allocator, &cache);
+    return code == VQL_OK ? cache : NULL;
 }
 
 vql_cache *cache_maker_parse(const cache_maker *m, const uint8_t *bytes, size_t count)
 {
     vql_cache *cache;
-    if (vql_cache_parse(m->models->catalog, bytes, count, residents_allocator(m->residents), &cache,
-                        NULL) != VQL_OK)
+    if (vql_cache_parse(m->version->catalog, bytes, count, residents_allocator(m->residents),
+                        &cache, NULL) != VQL_OK)
         return NULL;
     if (vql_cache_format_of(cache) == m->format)
         return cache;
@@ -55,7 +55,7 @@ bool cache_maker_append(cache_maker *m, vql_cache *cache, const event *events, s
     for (size_t i = 0; i < count; i++)
         m->cache_events[i] = (vql_cache_event){
             .time_ms = events[i].time_ms,
-            .row = vql_catalog_row(m->models->catalog, events[i].item_id),
+            .row = vql_catalog_row(m->version->catalog, events[i].item_id),
             .event_type = events[i].type,
         };
     return vql_cache_append(cache, m->cache_events, count) == VQL_OK;

@@ -10,14 +10,15 @@
 #include <stdint.h>
 
 #include "event.h"
-#include "registry.h"
 #include "residents.h"
 #include "store.h"
+#include "version.h"
 #include "vql/cache.h"
 
 typedef struct cache_maker {
+    const version *version; /* the owner's: the newest generation */
+
     /* Set by the owner, and constant. */
-    const registry *models;
     store *store;
     residents *residents;
     vql_cache_format format;

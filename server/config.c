@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "limit.h"
 #include "option.h"
 #include "vql/cache.h"
 
@@ -44,7 +45,10 @@ static const char *const scoring_formats[] = {
 /* Name, kind, field, default; the least and the most of a number; choices; help. */
 static const option options[] = {
     {"model", OPTION_FILE, FIELD(model), NULL, 0, 0, NULL,
-     "The model to score with, a safetensors file. Required."},
+     "The model to score with, a safetensors file, or a folder of them: NAME.safetensors is the "
+     "version NAME, and the last by name is active at the start. Required."},
+    {"max-models", OPTION_COUNT, FIELD(max_models), "4", 1, LIMIT_MODELS, NULL,
+     "Versions of the model that are loaded at once."},
     {"listen", OPTION_ADDRESSES, FIELD(listen), "127.0.0.1:7070", 0, 0, NULL,
      "Where to serve gRPC. Port 0 takes a free port: the log and port-file name it. On the command "
      "line it may also be given several times."},
@@ -353,8 +357,9 @@ static bool apply_sources(config *c, int argc, char *const *argv, char *const *e
                            !apply_arguments(c, argc, argv, error)))
         return false;
     if (!c->model)
-        return fail(error,
-                    "model: required: --model FILE, VQL_MODEL, or a line of the file of --config");
+        return fail(
+            error,
+            "model: required: --model FILE|DIR, VQL_MODEL, or a line of the file of --config");
     if (!c->tls_cert != !c->tls_key)
         return fail(error, "%s: is needed with %s", c->tls_cert ? "tls-key" : "tls-cert",
                     c->tls_cert ? "tls-cert" : "tls-key");
@@ -389,7 +394,7 @@ void config_free(config *c)
 void config_print_help(FILE *out)
 {
     (void)fputs(
-        "Usage: vqld --model FILE [--option value | --option=value]...\n"
+        "Usage: vqld --model FILE|DIR [--option value | --option=value]...\n"
         "An online scoring server that keeps each user's whole history.\n"
         "An option may also be given by its variable, or by a line of the file of --config;\n"
         "the command line goes before a variable, a variable before the file.\n\n",

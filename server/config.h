@@ -30,7 +30,7 @@ typedef enum config_durability {
 /* Every value lies in the range that the table gives it. Strings are the configuration's own. */
 typedef struct config {
     char *config_file;   /* NULL: none */
-    char *model;         /* the model file; never NULL */
+    char *model;         /* the model file, or a folder of them; never NULL */
     char *listen;        /* address_list_parse succeeds with LIMIT_LISTENERS */
     char *port_file;     /* written with the addresses once serving, each a line; NULL: none */
     char *tls_cert;      /* NULL: no TLS */
@@ -46,6 +46,7 @@ typedef struct config {
     uint32_t log_level;  /* a log_level */
 
     uint32_t threads;                     /* event loops; 0: as many as there are cores */
+    uint32_t max_models;                  /* versions loaded at once; at most LIMIT_MODELS */
     uint32_t max_connections;             /* of one thread */
     uint32_t max_connections_per_address; /* of all threads; 0: any number */
     uint32_t max_handshakes;              /* of TLS, under way on one thread */

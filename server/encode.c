@@ -14,7 +14,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 /* What the callbacks write from. */
 typedef struct source {
     const job *job;
-    const registry *models;
+    const version *version;
 } source;
 
 void message_buffer_clear(message_buffer *out)
@@ -66,12 +66,12 @@ static bool write_string(pb_ostream_t *stream, const pb_field_t *field, const ch
 static bool write_model_name(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
     const source *from = *argument;
-    return write_string(stream, field, registry_name(from->models));
+    return write_string(stream, field, from->version->name);
 }
 
 static bool write_tasks(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
-    const vql_model *model = ((const source *)*argument)->models->model;
+    const vql_model *model = ((const source *)*argument)->version->model;
     for (uint32_t t = 0; t < vql_model_shape(model)->tasks; t++)
         if (!write_string(stream, field, vql_model_task(model, t)))
             return false;
@@ -80,7 +80,7 @@ static bool write_tasks(pb_ostream_t *stream, const pb_field_t *field, void *con
 
 static bool write_event_types(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
-    const vql_model *model = ((const source *)*argument)->models->model;
+    const vql_model *model = ((const source *)*argument)->version->model;
     for (uint32_t a = 0; a < vql_model_shape(model)->event_types; a++)
         if (!write_string(stream, field, vql_model_event_type(model, a)))
             return false;
@@ -91,7 +91,7 @@ static bool write_event_types(pb_ostream_t *stream, const pb_field_t *field, voi
 static bool write_scores(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
     const source *from = *argument;
-    const size_t tasks = vql_model_shape(from->models->model)->tasks;
+    const size_t tasks = vql_model_shape(from->version->model)->tasks;
     const size_t bytes = from->job->item_count * tasks * sizeof(float);
     return pb_encode_tag(stream, PB_WT_STRING, field->tag) &&
            pb_encode_string(stream, (const pb_byte_t *)from->job->scores, bytes);
@@ -100,7 +100,7 @@ static bool write_scores(pb_ostream_t *stream, const pb_field_t *field, void *co
 static bool write_occupied(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
     const source *from = *argument;
-    for (uint32_t g = 0; g < vql_model_shape(from->models->model)->groups; g++)
+    for (uint32_t g = 0; g < vql_model_shape(from->version->model)->groups; g++)
         if (!pb_encode_tag(stream, PB_WT_VARINT, field->tag) ||
             !pb_encode_varint(stream, from->job->occupied[g]))
             return false;
@@ -109,7 +109,7 @@ static bool write_occupied(pb_ostream_t *stream, const pb_field_t *field, void *
 
 static bool write_codewords(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
-    const vql_model *model = ((const source *)*argument)->models->model;
+    const vql_model *model = ((const source *)*argument)->version->model;
     for (uint32_t g = 0; g < vql_model_shape(model)->groups; g++)
         if (!pb_encode_tag(stream, PB_WT_VARINT, field->tag) ||
             !pb_encode_varint(stream, vql_model_codewords(model, g)))
@@ -135,9 +135,9 @@ static bool write_events(pb_ostream_t *stream, const pb_field_t *field, void *co
     return true;
 }
 
-bool encode_score(message_buffer *out, const job *j, const registry *models)
+bool encode_score(message_buffer *out, const job *j)
 {
-    source from = {.job = j, .models = models};
+    source from = {.job = j, .version = j->version};
     const vql_v1_ScoreResponse answer = {
         .scores = {.funcs.encode = write_scores, .arg = &from},
         .tasks = {.funcs.encode = write_tasks, .arg = &from},
@@ -149,9 +149,8 @@ bool encode_score(message_buffer *out, const job *j, const registry *models)
     return message_buffer_encode(out, vql_v1_ScoreResponse_fields, &answer);
 }
 
-bool encode_append(message_buffer *out, const job *j, const registry *models)
+bool encode_append(message_buffer *out, const job *j)
 {
-    (void)models;
     const vql_v1_AppendResponse answer = {
         .sequence = j->sequence,
         .appended = j->appended,
@@ -161,9 +160,9 @@ bool encode_append(message_buffer *out, const job *j, const registry *models)
     return message_buffer_encode(out, vql_v1_AppendResponse_fields, &answer);
 }
 
-bool encode_get(message_buffer *out, const job *j, const registry *models)
+bool encode_get(message_buffer *out, const job *j)
 {
-    source from = {.job = j, .models = models};
+    source from = {.job = j, .version = j->version};
     const vql_v1_GetResponse answer = {
         .sequence = j->sequence,
         .first_time_ms = j->history.first_time_ms,
@@ -178,34 +177,37 @@ bool encode_get(message_buffer *out, const job *j, const registry *models)
     return message_buffer_encode(out, vql_v1_GetResponse_fields, &answer);
 }
 
-bool encode_delete(message_buffer *out, const job *j, const registry *models)
+bool encode_delete(message_buffer *out, const job *j)
 {
-    (void)models;
     const vql_v1_DeleteResponse answer = {.events = j->deleted};
     return message_buffer_encode(out, vql_v1_DeleteResponse_fields, &answer);
 }
 
-/* The one model that is loaded. */
 static bool write_models(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
-    const registry *models = ((const source *)*argument)->models;
-    const vql_v1_Model model = {
-        .name = {.funcs.encode = write_model_name, .arg = *argument},
-        .active = true,
-        .tasks = {.funcs.encode = write_tasks, .arg = *argument},
-        .event_types = {.funcs.encode = write_event_types, .arg = *argument},
-        .items = vql_model_shape(models->model)->items,
-        .bytes = vql_model_bytes(models->model) + vql_catalog_bytes(models->catalog),
-    };
-    return pb_encode_tag_for_field(stream, field) &&
-           pb_encode_submessage(stream, vql_v1_Model_fields, &model);
+    const model_set *models = *argument;
+    for (size_t i = 0; i < models->count; i++) {
+        source from = {.version = models->entries[i].version};
+        const vql_v1_Model model = {
+            .name = {.funcs.encode = write_model_name, .arg = &from},
+            .active = i == models->active,
+            .tasks = {.funcs.encode = write_tasks, .arg = &from},
+            .event_types = {.funcs.encode = write_event_types, .arg = &from},
+            .items = vql_model_shape(from.version->model)->items,
+            .bytes = version_bytes(from.version),
+            .weight = models->entries[i].weight,
+        };
+        if (!pb_encode_tag_for_field(stream, field) ||
+            !pb_encode_submessage(stream, vql_v1_Model_fields, &model))
+            return false;
+    }
+    return true;
 }
 
-bool encode_models(message_buffer *out, const registry *models)
+bool encode_models(message_buffer *out, const model_set *models)
 {
-    source from = {.models = models};
     const vql_v1_ListModelsResponse answer = {
-        .models = {.funcs.encode = write_models, .arg = &from},
+        .models = {.funcs.encode = write_models, .arg = (void *)(uintptr_t)models},
     };
     return message_buffer_encode(out, vql_v1_ListModelsResponse_fields, &answer);
 }

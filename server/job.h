@@ -17,7 +17,8 @@
 #include "event.h"
 #include "grpc.h"
 #include "ledger.h"
-#include "vql/model.h"
+#include "model_view.h"
+#include "version.h"
 
 typedef enum operation {
     OPERATION_SCORE,
@@ -41,10 +42,13 @@ typedef struct job {
     bool done;
     bool patient; /* of a stream, which flow control slows down: never refused for its wait */
     atomic_bool cancelled;
-    uint64_t deadline_ns; /* on the clock of `now`; UINT64_MAX: none */
-    uint64_t arrived_ns;  /* on the same clock: since when it waits */
-    struct load *load;    /* of its user's cache, which it waits for or scores with; NULL: none */
-    uint64_t due_ns;      /* job_queue: what it is ordered by, and by order among equals */
+    uint64_t deadline_ns;          /* on the clock of `now`; UINT64_MAX: none */
+    uint64_t arrived_ns;           /* on the same clock: since when it waits */
+    model_hold *held;              /* what keeps its version; the service's */
+    version *version;              /* that it is answered with */
+    struct version_caches *caches; /* of its version, while a Score is its shard's */
+    struct load *load; /* of its user's cache, which it waits for or scores with; NULL: none */
+    uint64_t due_ns;   /* job_queue: what it is ordered by, and by order among equals */
     uint64_t order;
 
     /* The request. */

@@ -80,6 +80,9 @@ enum {
     LIMIT_MEMTABLE_BYTES = 16777216, /* a start after a crash replays a log of that */
     LIMIT_BLOB_BYTES = 4096,
 
+    /* Caches of a version that is gone which are freed at a time: well under a millisecond. */
+    LIMIT_TIDY_CACHES = 128,
+
     /* Candidates scored between two looks at the deadline: well under a millisecond. */
     LIMIT_SCORE_CHUNK = 128,
 
@@ -161,6 +164,9 @@ enum {
 
     /* The size of a model file that is read. */
     LIMIT_MODEL_GIB = 64,
+
+    /* The most that --max-models may say: versions of the model that are loaded at once. */
+    LIMIT_MODELS = 16,
 };
 
 #endif

@@ -1,90 +1,157 @@
 #include "registry.h"
 
-#include <errno.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#include "limit.h"
+struct registry {
+    uint32_t max_models;
+    pthread_mutex_t lock;
+    model_set *current; /* under the lock */
+    atomic_uint_fast64_t revision;
+    uint64_t last_number;
 
-static vql_code system_error(vql_error *error, const char *path)
+    /* Every version that anybody may still have: each with a reference. Under the lock. */
+    version **versions; /* [version_count] */
+    size_t version_count, version_capacity;
+};
+
+registry *registry_new(uint32_t max_models)
 {
-    return vql_fail(error, VQL_FORMAT, "%s: %s", path, strerror(errno));
-}
-
-/* The size of an open regular file, checked against the limit. */
-static vql_code file_size(FILE *file, const char *path, size_t *size, vql_error *error)
-{
-    struct stat status;
-    if (fstat(fileno(file), &status) != 0)
-        return system_error(error, path);
-    if (!S_ISREG(status.st_mode))
-        return vql_fail(error, VQL_FORMAT, "%s: not a regular file", path);
-    if (status.st_size < 0 || (uint64_t)status.st_size > (uint64_t)LIMIT_MODEL_GIB << 30)
-        return vql_fail(error, VQL_FORMAT, "%s: %lld bytes; at most %d GiB", path,
-                        (long long)status.st_size, LIMIT_MODEL_GIB);
-    *size = (size_t)status.st_size;
-    return VQL_OK;
-}
-
-/* Reads a whole file into *bytes, which the caller frees. */
-static vql_code read_file(const char *path, void **bytes, size_t *size, vql_error *error)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return system_error(error, path);
-    vql_code code = file_size(file, path, size, error);
-    if (code != VQL_OK)
-        goto close_file;
-    void *content = malloc(*size > 0 ? *size : 1);
-    if (!content) {
-        code = vql_fail(error, VQL_NO_MEMORY, "%s: no memory for %zu bytes", path, *size);
-        goto close_file;
+    registry *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->current = model_set_new(NULL);
+    if (!r->current) {
+        free(r);
+        return NULL;
     }
-    if (fread(content, 1, *size, file) != *size) {
-        code = ferror(file) ? system_error(error, path)
-                            : vql_fail(error, VQL_FORMAT, "%s: shrank while it was read", path);
-        free(content);
-        goto close_file;
+    r->max_models = max_models;
+    (void)pthread_mutex_init(&r->lock, NULL);
+    return r;
+}
+
+void registry_free(registry *r)
+{
+    if (!r)
+        return;
+    model_set_release(r->current);
+    for (size_t i = 0; i < r->version_count; i++)
+        version_release(r->versions[i]);
+    free(r->versions);
+    (void)pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+static grpc_status fail_no_memory(grpc_error *error)
+{
+    error->reason = "NO_MEMORY";
+    return grpc_fail(error, GRPC_UNAVAILABLE, "the server is out of memory");
+}
+
+/* Makes a set what threads will see; the one before lives as long as somebody looks at it. */
+static void publish(registry *r, model_set *s)
+{
+    model_set *before = r->current;
+    r->current = s;
+    atomic_store_explicit(&r->revision, s->revision, memory_order_release);
+    model_set_release(before);
+}
+
+static bool reserve_version(registry *r)
+{
+    if (r->version_count < r->version_capacity)
+        return true;
+    const size_t capacity = r->version_capacity == 0 ? LIMIT_MODELS : r->version_capacity * 2;
+    version **larger = realloc(r->versions, capacity * sizeof *larger);
+    if (!larger)
+        return false;
+    r->versions = larger;
+    r->version_capacity = capacity;
+    return true;
+}
+
+/* Whether a version may be added. */
+static grpc_status check_new(const registry *r, const version *v, grpc_error *error)
+{
+    vql_error difference;
+    const model_set *s = r->current;
+    if (model_set_find(s, v->name)) {
+        return grpc_fail_field(error, GRPC_ALREADY_EXISTS, "MODEL_LOADED",
+                               "name: \"%s\" is loaded already", v->name);
     }
-    *bytes = content;
-close_file:
-    (void)fclose(file);
-    return code;
-}
-
-vql_code registry_load(registry *r, const char *path, const vql_catalog_options *options,
-                       vql_error *error)
-{
-    void *bytes = NULL;
-    size_t size = 0;
-    vql_code code = read_file(path, &bytes, &size, error);
-    if (code != VQL_OK)
-        return code;
-
-    registry loaded = {0};
-    vql_error cause = {0};
-    code = vql_model_parse(bytes, size, NULL, &loaded.model, &cause);
-    if (code == VQL_OK)
-        code = vql_catalog_create(loaded.model, options, &loaded.catalog, &cause);
-    free(bytes);
-    if (code != VQL_OK) {
-        registry_unload(&loaded);
-        return vql_fail(error, code, "%s: %s", path, cause.text);
+    if (s->count >= r->max_models) {
+        (void)grpc_fail(error, GRPC_RESOURCE_EXHAUSTED,
+                        "\"%s\": %zu models are loaded; at most %u (the server's max-models)",
+                        v->name, s->count, r->max_models);
+        grpc_error_limit(error, "TOO_MANY_MODELS", "max-models", r->max_models);
+        return error->status;
     }
-    *r = loaded;
-    return VQL_OK;
+    if (s->count > 0 && !version_matches(v, model_set_active(s), &difference)) {
+        (void)grpc_fail(error, GRPC_FAILED_PRECONDITION, "\"%s\": %s", v->name, difference.text);
+        error->reason = "INCOMPATIBLE_MODEL";
+        return error->status;
+    }
+    return GRPC_OK;
 }
 
-void registry_unload(registry *r)
+static grpc_status add(registry *r, version *v, grpc_error *error)
 {
-    vql_catalog_free(r->catalog);
-    vql_model_free(r->model);
-    *r = (registry){0};
+    if (check_new(r, v, error) != GRPC_OK)
+        return error->status;
+    model_set *s = model_set_new(r->current);
+    if (!s || !reserve_version(r)) {
+        model_set_release(s);
+        return fail_no_memory(error);
+    }
+    v->number = ++r->last_number;
+    r->versions[r->version_count++] = v;
+    model_set_add(s, v);
+    publish(r, s);
+    return GRPC_OK;
 }
 
-const char *registry_name(const registry *r)
+grpc_status registry_add(registry *r, version *v, grpc_error *error)
 {
-    return vql_model_name(r->model);
+    (void)pthread_mutex_lock(&r->lock);
+    const grpc_status status = add(r, v, error);
+    (void)pthread_mutex_unlock(&r->lock);
+    return status;
+}
+
+static grpc_status renew(registry *r, version *next, grpc_error *error)
+{
+    const model_entry *entry = model_set_numbered(r->current, next->number);
+    if (!entry)
+        return grpc_fail_field(error, GRPC_NOT_FOUND, "UNKNOWN_MODEL", "name: \"%s\" is not loaded",
+                               next->name);
+    model_set *s = model_set_new(r->current);
+    if (!s || !reserve_version(r)) {
+        model_set_release(s);
+        return fail_no_memory(error);
+    }
+    r->versions[r->version_count++] = next;
+    model_set_renew(s, (size_t)(entry - r->current->entries), next);
+    publish(r, s);
+    return GRPC_OK;
+}
+
+grpc_status registry_renew(registry *r, version *next, grpc_error *error)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    const grpc_status status = renew(r, next, error);
+    (void)pthread_mutex_unlock(&r->lock);
+    return status;
+}
+
+model_set *registry_share(registry *r)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    model_set *s = model_set_share(r->current);
+    (void)pthread_mutex_unlock(&r->lock);
+    return s;
+}
+
+uint64_t registry_revision(const registry *r)
+{
+    return atomic_load_explicit(&r->revision, memory_order_acquire);
 }

@@ -1,32 +1,47 @@
 /*
- * The model that the server scores with: the file, read and validated, and the catalog built from
- * it. Never changes once loaded, so that every thread reads it.
+ * The versions that the server has loaded. Who controls the server changes the set of them; threads
+ * that serve look at it through views of their own (model_view.h).
+ *
+ *   add, activate, remove ──> a new set ── published ──> each thread's view, at its next turn
+ *
+ * Any thread may call what is here. What is refused leaves everything as it was.
  */
 #ifndef VQL_SERVER_REGISTRY_H
 #define VQL_SERVER_REGISTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "vql/catalog.h"
-#include "vql/error.h"
-#include "vql/model.h"
+#include "grpc.h"
+#include "model_set.h"
 
-typedef struct registry {
-    vql_model *model;
-    vql_catalog *catalog;
-} registry;
+typedef struct registry registry;
+
+/* An empty one for at most max_models versions, itself at most LIMIT_MODELS. NULL: no memory. */
+registry *registry_new(uint32_t max_models);
+
+/* Nobody has a view or a version any more. NULL is allowed. */
+void registry_free(registry *r);
 
 /*
- * Reads a model file and builds its catalog with the options. On failure *r is
- * untouched and *error names the file and what is wrong with it.
+ * Adds a version; the caller's reference becomes the registry's. The first one is active. Refused,
+ * with the version the caller's still: ALREADY_EXISTS for a name that is there,
+ * FAILED_PRECONDITION for other event types or tasks, RESOURCE_EXHAUSTED for one too many.
  */
-vql_code registry_load(registry *r, const char *path, const vql_catalog_options *options,
-                       vql_error *error);
+grpc_status registry_add(registry *r, version *v, grpc_error *error);
 
-/* Frees what registry_load made. */
-void registry_unload(registry *r);
+/*
+ * Has the next generation of a version (version_extend) serve in its place; the caller's reference
+ * becomes the registry's. NOT_FOUND, with the generation the caller's still: the version is not
+ * there any more.
+ */
+grpc_status registry_renew(registry *r, version *next, grpc_error *error);
 
-/* The model's name, by which requests ask for it. */
-const char *registry_name(const registry *r);
+/* The set as it is now, with a reference for the caller. */
+model_set *registry_share(registry *r);
+
+/* Of the set as it is now. */
+uint64_t registry_revision(const registry *r);
 
 #endif

@@ -25,7 +25,7 @@ enum {
 
 typedef struct server {
     const config *config;
-    const registry *models;
+    registry *models;
     secrets *secrets;
     database *database; /* NULL: histories are in memory */
     listener listeners[LIMIT_LISTENERS];
@@ -100,7 +100,6 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->post->index = index;
     w->post->all = s->posts;
     w->post->count = count;
-    w->service.models = s->models;
     w->service.limits = (request_limits){
         .max_candidates = c->max_candidates,
         .max_events = c->max_events,
@@ -117,7 +116,7 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
 }
 
 /* A shard with the stores of its own. */
-static shard *make_shard_on_disk(const server *s, const shard_options *options)
+static shard *make_shard_on_disk(const server *s, model_set *models, const shard_options *options)
 {
     store *writer = store_rocksdb_open(s->database);
     store *reader = store_rocksdb_open(s->database);
@@ -129,14 +128,14 @@ static shard *make_shard_on_disk(const server *s, const shard_options *options)
             store_close(reader);
         return NULL;
     }
-    shard *made = shard_new_with_clerk(s->models, c, options);
+    shard *made = shard_new_with_clerk(models, c, options);
     if (!made)
         clerk_free(c);
     return made;
 }
 
 /* One of `count` shards, which share the memory evenly. */
-static shard *make_shard(const server *s, uint32_t count)
+static shard *make_shard(const server *s, model_set *models, uint32_t count)
 {
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
@@ -145,9 +144,9 @@ static shard *make_shard(const server *s, uint32_t count)
         .shed_interval_ms = s->config->shed_interval_ms,
     };
     if (s->database)
-        return make_shard_on_disk(s, &options);
+        return make_shard_on_disk(s, models, &options);
     store *st = store_memory_open();
-    shard *made = st ? shard_new(s->models, st, &options) : NULL;
+    shard *made = st ? shard_new(models, st, &options) : NULL;
     if (st && !made)
         store_close(st);
     return made;
@@ -179,18 +178,25 @@ static bool make_worker(server *s, uint32_t index, uint32_t count)
             return false;
         }
     }
-    shard *made = make_shard(s, count);
+    if (!model_view_init(&w->service.models, s->models)) {
+        log_error("no memory for the models");
+        return false;
+    }
+    shard *made = make_shard(s, w->service.models.current->set, count);
     if (!made) {
+        model_view_clear(&w->service.models);
         log_error("no memory for a shard");
         return false;
     }
     if (!make_sockets(s, fds)) {
         shard_free(made);
+        model_view_clear(&w->service.models);
         return false;
     }
     const int result = worker_init(w, made, fds, s->listener_count);
     if (result != 0) {
         shard_free(made);
+        model_view_clear(&w->service.models);
         log_error("cannot make a worker", log_str("error", uv_strerror(result)));
         return false;
     }
@@ -267,9 +273,11 @@ static bool start_workers(server *s, uint32_t count)
     if (!ok || !write_port_file(s->config->port_file, text))
         return false;
     format_addresses(s, ',', text);
+    model_set *models = registry_share(s->models);
     log_info("serving", log_str("address", text), log_u64("threads", count),
              log_str("tls", s->secrets->credentials ? "on" : "off"),
-             log_str("model", registry_name(s->models)));
+             log_str("model", model_set_active(models)->name), log_u64("models", models->count));
+    model_set_release(models);
     return true;
 }
 
@@ -403,7 +411,7 @@ static bool make_census(server *s)
     return s->census != NULL;
 }
 
-bool server_run(const config *c, const registry *models, database *d, secrets *files)
+bool server_run(const config *c, registry *models, database *d, secrets *files)
 {
     server s = {.config = c, .models = models, .database = d, .secrets = files};
     const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();

@@ -18,6 +18,6 @@
  * Serves until SIGTERM or SIGINT, then drains: no new calls, open ones have config->drain_ms to
  * end. Returns true after a clean stop, false when it could not start (the reason is logged).
  */
-bool server_run(const config *c, const registry *models, database *d, secrets *files);
+bool server_run(const config *c, registry *models, database *d, secrets *files);
 
 #endif

@@ -13,7 +13,7 @@ typedef struct method {
 
     /* Methods that need a shard. */
     bool (*decode)(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
-    bool (*encode)(message_buffer *out, const job *j, const registry *models);
+    bool (*encode)(message_buffer *out, const job *j);
 
     /* Methods that do not: answers one request at once, finishing the call unless it goes on. */
     void (*answer)(service *s, exchange *x, const uint8_t *message, size_t bytes);
@@ -85,6 +85,13 @@ static uint64_t count_room(const service *s)
     const uint64_t bytes = l->used < l->limit ? l->limit - l->used : 0;
     const uint64_t fitting = bytes / (l->used / (taken + 1) + 1);
     return fitting < jobs ? fitting : jobs;
+}
+
+/* Gives a job back, which no version is held for any more. */
+static void give(service *s, job *j)
+{
+    model_view_let_go(&s->models, j->held);
+    job_give(&s->jobs, j);
 }
 
 /* Whether a connection has its share of the requests that may be under way. */
@@ -164,7 +171,7 @@ static void exchange_free(exchange *x)
         j->exchange = NULL;
         x->peer->jobs--;
         if (j->done)
-            job_give(&x->service->jobs, j);
+            give(x->service, j);
         else
             atomic_store_explicit(&j->cancelled, true, memory_order_relaxed);
         j = next;
@@ -292,7 +299,7 @@ static void send_answers(service *s, exchange *x)
             finish(x, &error);
             return;
         }
-        if (!x->method->encode(&s->message, j, s->models) ||
+        if (!x->method->encode(&s->message, j) ||
             !call_send(x->call, s->message.bytes, s->message.count)) {
             finish_no_memory(x);
             return;
@@ -302,7 +309,7 @@ static void send_answers(service *s, exchange *x)
             x->last = &x->first;
         x->jobs--;
         x->peer->jobs--;
-        job_give(&s->jobs, j);
+        give(s, j);
     }
     if (!x->first && (x->half_closed || !x->method->streaming)) {
         finish_ok(x);
@@ -344,6 +351,7 @@ static job *add_job(service *s, exchange *x)
         end_unavailable(x, &too_many_jobs);
         return NULL;
     }
+    j->held = model_view_hold(&s->models);
     j->exchange = x;
     j->origin = s->origin;
     j->deadline_ns = call_deadline(x->call);
@@ -397,9 +405,9 @@ static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, si
         return fail_unavailable(s, &j->error, &too_many_waiting);
     }
     if (!x->method->decode(message, bytes, &s->limits, j) ||
-        !validate(j, &s->limits, s->models, s->wall_ms))
+        !validate(j, &s->limits, model_view_set(&s->models), s->wall_ms))
         return false;
-    const size_t tasks = vql_model_shape(s->models->model)->tasks;
+    const size_t tasks = vql_model_shape(j->version->model)->tasks;
     if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks))
         return fail_unavailable(s, &j->error, &no_memory);
     job_count(&s->jobs, j);
@@ -482,7 +490,7 @@ void service_complete(service *s, job *j)
     exchange *x = j->exchange;
     job_count(&s->jobs, j);
     if (!x) {
-        job_give(&s->jobs, j);
+        give(s, j);
     } else {
         j->done = true;
         if (x->first == j) {
@@ -506,7 +514,7 @@ static void answer_models(service *s, exchange *x, const uint8_t *message, size_
 {
     (void)message; /* ListModelsRequest has no fields */
     (void)bytes;
-    if (encode_models(&s->message, s->models) &&
+    if (encode_models(&s->message, model_view_set(&s->models)) &&
         call_send(x->call, s->message.bytes, s->message.count))
         finish_ok(x);
     else
@@ -554,5 +562,6 @@ void service_drain(service *s)
 void service_clear(service *s)
 {
     job_pool_clear(&s->jobs);
+    model_view_clear(&s->models);
     message_buffer_clear(&s->message);
 }

@@ -22,8 +22,8 @@
 #include "encode.h"
 #include "gate.h"
 #include "job.h"
+#include "model_view.h"
 #include "pushback.h"
-#include "registry.h"
 #include "router.h"
 
 typedef struct exchange exchange;
@@ -32,7 +32,6 @@ TAILQ_HEAD(peer_queue, peer);
 
 typedef struct service {
     /* Set by the owner, and constant. */
-    const registry *models;
     request_limits limits;
     gate_view *gate; /* NULL: everything is allowed to everybody */
     uint32_t origin; /* job.origin of the jobs made here */
@@ -48,6 +47,8 @@ typedef struct service {
     /* The owner's clock, brought up to date before it feeds a session. */
     int64_t wall_ms; /* since the Unix epoch */
     uint64_t now_ns; /* on the sessions' clock */
+
+    model_view models; /* set up and brought up to date by the owner; service_clear clears it */
 
     /* The service's own; zeros at first. */
     bool draining;

@@ -81,6 +81,8 @@ static void on_turn_end(uv_check_t *check)
     worker *w = check->data;
     w->service.wall_ms = w->connections.wall_ms();
     w->service.now_ns = uv_hrtime();
+    if (model_view_refresh(&w->service.models))
+        shard_set_models(w->post->shard, w->service.models.current->set);
     post_receive(w->post);
     post_work(w->post, uv_hrtime, (uint64_t)LIMIT_TURN_US * NS_PER_US);
     finish_turn(w);

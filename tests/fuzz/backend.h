@@ -27,7 +27,7 @@ typedef struct backend {
     post post;
 } backend;
 
-const registry *backend_models(void);
+model_set *backend_models(void);
 extern const request_limits backend_limits;
 
 /* Starts a server with nobody in it. */

@@ -149,7 +149,7 @@ static void check_append_answer(const Vql__V1__AppendResponse *m)
         .durability = (durability)m->durability,
     };
     message_buffer out = {0};
-    const bool encoded = encode_append(&out, &j, backend_models());
+    const bool encoded = encode_append(&out, &j);
     assert(encoded);
     Vql__V1__AppendResponse *back = vql__v1__append_response__unpack(NULL, out.count, out.bytes);
     assert(back && back->sequence == m->sequence && back->appended == m->appended);
@@ -163,6 +163,7 @@ static void check_get_answer(const Vql__V1__GetResponse *m)
     job_pool pool = {0};
     job *j = job_take(&pool, true);
     assert(j);
+    j->version = model_set_active(backend_models());
     j->sequence = m->sequence;
     j->history = (history_info){.first_time_ms = m->first_time_ms,
                                 .last_time_ms = m->last_time_ms,
@@ -177,7 +178,7 @@ static void check_get_answer(const Vql__V1__GetResponse *m)
         assert(added);
     }
     message_buffer out = {0};
-    const bool encoded = encode_get(&out, j, backend_models());
+    const bool encoded = encode_get(&out, j);
     assert(encoded);
     Vql__V1__GetResponse *back = vql__v1__get_response__unpack(NULL, out.count, out.bytes);
     assert(back && back->sequence == m->sequence && back->n_events == j->event_count);
@@ -199,7 +200,7 @@ static void check_delete_answer(const Vql__V1__DeleteResponse *m)
 {
     const job j = {.deleted = m->events};
     message_buffer out = {0};
-    const bool encoded = encode_delete(&out, &j, backend_models());
+    const bool encoded = encode_delete(&out, &j);
     assert(encoded);
     Vql__V1__DeleteResponse *back = vql__v1__delete_response__unpack(NULL, out.count, out.bytes);
     assert(back && back->events == m->events);
@@ -210,9 +211,10 @@ static void check_delete_answer(const Vql__V1__DeleteResponse *m)
 /* A score for as many items as there are numbers for. */
 static void check_score_answer(const Vql__V1__ScoreResponse *m)
 {
-    const registry *models = backend_models();
-    const size_t tasks = vql_model_shape(models->model)->tasks;
+    version *scored = model_set_active(backend_models());
+    const size_t tasks = vql_model_shape(scored->model)->tasks;
     const job j = {
+        .version = scored,
         .item_count = m->n_scores / tasks,
         .scores = m->scores,
         .sequence = m->sequence,
@@ -220,7 +222,7 @@ static void check_score_answer(const Vql__V1__ScoreResponse *m)
         .unknown_user = m->unknown_user != 0,
     };
     message_buffer out = {0};
-    const bool encoded = encode_score(&out, &j, models);
+    const bool encoded = encode_score(&out, &j);
     assert(encoded);
     Vql__V1__ScoreResponse *back = vql__v1__score_response__unpack(NULL, out.count, out.bytes);
     assert(back && back->n_scores == j.item_count * tasks && back->n_tasks == tasks);
@@ -228,7 +230,7 @@ static void check_score_answer(const Vql__V1__ScoreResponse *m)
            memcmp(back->scores, m->scores, back->n_scores * sizeof *back->scores) == 0);
     assert(back->sequence == m->sequence && back->unknown_items == m->unknown_items);
     assert(back->unknown_user == j.unknown_user);
-    assert(strcmp(back->model, registry_name(models)) == 0);
+    assert(strcmp(back->model, scored->name) == 0);
     vql__v1__score_response__free_unpacked(back, NULL);
     message_buffer_clear(&out);
 }

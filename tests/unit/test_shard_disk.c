@@ -36,7 +36,7 @@ static void open_disk(size_t budget_bytes)
     ck_assert_ptr_nonnull(c);
     shard_options options = defaults;
     options.budget_bytes = budget_bytes;
-    disk = shard_new_with_clerk(&models, c, &options);
+    disk = shard_new_with_clerk(model_now, c, &options);
     ck_assert_ptr_nonnull(disk);
 }
 
@@ -50,7 +50,7 @@ static void setup(void)
 {
     folder_make(folder);
     open_disk(50000);
-    memory = shard_new(&models, store_memory_open(), &defaults);
+    memory = shard_new(model_now, store_memory_open(), &defaults);
     ck_assert_ptr_nonnull(memory);
 }
 
@@ -86,6 +86,7 @@ static job *make_job(operation o, uint64_t user_id)
     job *j = job_take(&pool, true);
     ck_assert_ptr_nonnull(j);
     j->operation = o;
+    j->version = model;
     j->user_id = user_id;
     return j;
 }

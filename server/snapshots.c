@@ -1,0 +1,33 @@
+#include "snapshots.h"
+
+#include <stdlib.h>
+
+#include "limit.h"
+
+void snapshots_send(snapshots *s, uint64_t user_id, const vql_cache *cache, cache_mark *mark)
+{
+    const size_t bytes = vql_cache_serialized_size(cache);
+    if (s->bytes + bytes > LIMIT_SNAPSHOT_BYTES)
+        return;
+    save_errand *e = calloc(1, sizeof *e);
+    uint8_t *out = e ? malloc(bytes) : NULL;
+    if (!out) {
+        free(e);
+        return;
+    }
+    vql_cache_serialize(cache, out);
+    e->errand.kind = ERRAND_SAVE;
+    e->user_id = user_id;
+    e->snapshot = (store_snapshot){
+        .born = mark->born, .sequence = mark->sequence, .bytes = out, .count = bytes};
+    s->bytes += bytes;
+    mark->saved = mark->sequence;
+    clerk_send(s->clerk, &e->errand);
+}
+
+void snapshots_done(snapshots *s, save_errand *done)
+{
+    s->bytes -= done->snapshot.count;
+    free(done->snapshot.bytes);
+    free(done);
+}

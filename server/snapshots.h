@@ -1,0 +1,30 @@
+/*
+ * Snapshots of a shard's caches on their way to the store. One thread.
+ */
+#ifndef VQL_SERVER_SNAPSHOTS_H
+#define VQL_SERVER_SNAPSHOTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clerk.h"
+#include "errand.h"
+#include "residents.h"
+#include "vql/cache.h"
+
+/* Zeros at first. */
+typedef struct snapshots {
+    clerk *clerk; /* set by the owner; NULL: the store keeps no snapshots */
+    size_t bytes; /* that the clerk has */
+} snapshots;
+
+/*
+ * Sends a snapshot of a cache, and notes that in its mark. One that finds no memory, or too many
+ * before it, is not made: a load will replay more events.
+ */
+void snapshots_send(snapshots *s, uint64_t user_id, const vql_cache *cache, cache_mark *mark);
+
+/* The clerk is done with one. */
+void snapshots_done(snapshots *s, save_errand *done);
+
+#endif
