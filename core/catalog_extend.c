@@ -27,15 +27,16 @@ static vql_code set_embedding(item_place at, const vql_model *model, double *x)
         return VQL_OK;
     if (item->embedding_width != model->item_width) {
         return vql_fail(at.error, VQL_SHAPE,
-                        "items[%zu] (id %" PRIu64
-                        ").embedding: %zu numbers; the model's have %" PRIu32,
+                        "items[%zu].embedding: item %" PRIu64
+                        " has %zu numbers; the model's have %" PRIu32,
                         at.index, item->id, item->embedding_width, model->item_width);
     }
     for (uint32_t j = 0; j < model->item_width; j++) {
         if (!isfinite(item->embedding[j])) {
             return vql_fail(at.error, VQL_VALUE,
-                            "items[%zu] (id %" PRIu64 ").embedding[%" PRIu32 "]: %g is not finite",
-                            at.index, item->id, j, (double)item->embedding[j]);
+                            "items[%zu].embedding[%" PRIu32 "]: %g of item %" PRIu64
+                            " is not finite",
+                            at.index, j, (double)item->embedding[j], item->id);
         }
         x[j] = (double)item->embedding[j];
     }
@@ -49,10 +50,9 @@ static vql_code set_values(item_place at, const vql_field *field, const vql_item
     for (size_t i = 0; i < from->count; i++) {
         if (from->values[i] >= field->values) {
             return vql_fail(at.error, VQL_VALUE,
-                            "items[%zu] (id %" PRIu64 ").fields[%s].values[%zu]: %" PRIu32
-                            "; the model has values 0 to %" PRIu32,
-                            at.index, at.item->id, field->name, i, from->values[i],
-                            field->values - 1);
+                            "items[%zu].fields: value %" PRIu32 " of item %" PRIu64
+                            " in %s; the model has values 0 to %" PRIu32,
+                            at.index, from->values[i], at.item->id, field->name, field->values - 1);
         }
     }
     vql_field_mean(field, from->values, from->count, x);
@@ -68,7 +68,7 @@ static vql_code set_field(item_place at, const vql_model *model, const vql_item_
         if (strcmp(field->name, from->name) == 0) {
             if ((*seen >> f & 1) != 0) {
                 return vql_fail(at.error, VQL_VALUE,
-                                "items[%zu] (id %" PRIu64 ").fields: %s is there twice", at.index,
+                                "items[%zu].fields: item %" PRIu64 " names %s twice", at.index,
                                 at.item->id, field->name);
             }
             *seen |= UINT64_C(1) << f;
@@ -77,8 +77,8 @@ static vql_code set_field(item_place at, const vql_model *model, const vql_item_
         x += field->width;
     }
     return vql_fail(at.error, VQL_VALUE,
-                    "items[%zu] (id %" PRIu64 ").fields: the model has no field \"%.*s\"", at.index,
-                    at.item->id, VQL_MAX_NAME_BYTES, from->name);
+                    "items[%zu].fields: item %" PRIu64 ": the model has no field \"%.*s\"",
+                    at.index, at.item->id, VQL_MAX_NAME_BYTES, from->name);
 }
 
 /* x_i of an item: that of the row it had, or of row 0 without fields' values, and what it sets. */

@@ -57,9 +57,10 @@ static void publish(registry *r, model_set *s)
     model_set_release(before);
 }
 
-static bool reserve_version(registry *r)
+/* Room for at most LIMIT_MODELS more versions. */
+static bool reserve_versions(registry *r, size_t count)
 {
-    if (r->version_count < r->version_capacity)
+    if (r->version_count + count <= r->version_capacity)
         return true;
     const size_t capacity = r->version_capacity == 0 ? LIMIT_MODELS : r->version_capacity * 2;
     version **larger = realloc(r->versions, capacity * sizeof *larger);
@@ -99,7 +100,7 @@ static grpc_status add(registry *r, version *v, grpc_error *error)
     if (check_new(r, v, error) != GRPC_OK)
         return error->status;
     model_set *s = model_set_new(r->current);
-    if (!s || !reserve_version(r)) {
+    if (!s || !reserve_versions(r, 1)) {
         model_set_release(s);
         return fail_no_memory(error);
     }
@@ -118,27 +119,42 @@ grpc_status registry_add(registry *r, version *v, grpc_error *error)
     return status;
 }
 
-static grpc_status renew(registry *r, version *next, grpc_error *error)
+/* Puts the generations into a set. */
+static grpc_status put_next(model_set *s, const renewal *wanted, grpc_error *error)
 {
-    const model_entry *entry = model_set_numbered(r->current, next->number);
-    if (!entry)
-        return grpc_fail_field(error, GRPC_NOT_FOUND, "UNKNOWN_MODEL", "name: \"%s\" is not loaded",
-                               next->name);
+    for (size_t i = 0; i < wanted->count; i++) {
+        const model_entry *entry = model_set_numbered(s, wanted->next[i]->number);
+        if (!entry) {
+            return grpc_fail_field(error, GRPC_NOT_FOUND, "UNKNOWN_MODEL",
+                                   "model: \"%s\" is not loaded", wanted->next[i]->name);
+        }
+        model_set_renew(s, (size_t)(entry - s->entries), wanted->next[i]);
+    }
+    return wanted->commit(wanted->context, error);
+}
+
+static grpc_status renew(registry *r, const renewal *wanted, grpc_error *error)
+{
     model_set *s = model_set_new(r->current);
-    if (!s || !reserve_version(r)) {
+    if (!s || !reserve_versions(r, wanted->count)) {
         model_set_release(s);
         return fail_no_memory(error);
     }
-    r->versions[r->version_count++] = next;
-    model_set_renew(s, (size_t)(entry - r->current->entries), next);
+    if (put_next(s, wanted, error) != GRPC_OK) {
+        model_set_release(s);
+        return error->status;
+    }
+    for (size_t i = 0; i < wanted->count; i++)
+        r->versions[r->version_count++] = wanted->next[i];
     publish(r, s);
     return GRPC_OK;
 }
 
-grpc_status registry_renew(registry *r, version *next, grpc_error *error)
+grpc_status registry_renew(registry *r, const renewal *wanted, grpc_error *error)
 {
+    *error = (grpc_error){.pushback_ms = -1};
     (void)pthread_mutex_lock(&r->lock);
-    const grpc_status status = renew(r, next, error);
+    const grpc_status status = renew(r, wanted, error);
     (void)pthread_mutex_unlock(&r->lock);
     return status;
 }

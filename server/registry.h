@@ -31,12 +31,20 @@ void registry_free(registry *r);
  */
 grpc_status registry_add(registry *r, version *v, grpc_error *error);
 
+/* Next generations of versions (version_extend), which are to serve in their place together. */
+typedef struct renewal {
+    version *next[LIMIT_MODELS]; /* [count] */
+    size_t count;
+    /* Called when nothing can go wrong any more but itself; GRPC_OK: they serve. */
+    grpc_status (*commit)(void *context, grpc_error *error);
+    void *context;
+} renewal;
+
 /*
- * Has the next generation of a version (version_extend) serve in its place; the caller's reference
- * becomes the registry's. NOT_FOUND, with the generation the caller's still: the version is not
- * there any more.
+ * The caller's references become the registry's. NOT_FOUND for a version that is not there any
+ * more, and what commit says, with all of them the caller's still and none in service.
  */
-grpc_status registry_renew(registry *r, version *next, grpc_error *error);
+grpc_status registry_renew(registry *r, const renewal *wanted, grpc_error *error);
 
 /* The set as it is now, with a reference for the caller. */
 model_set *registry_share(registry *r);

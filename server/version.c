@@ -72,7 +72,7 @@ version *version_extend(version *v, vql_catalog *catalog)
     if (!next)
         return NULL;
     next->number = v->number;
-    next->before = version_share(v);
+    next->first = version_share(v->first ? v->first : v);
     return next;
 }
 
@@ -121,12 +121,12 @@ version *version_share(version *v)
 void version_release(version *v)
 {
     while (v && atomic_fetch_sub_explicit(&v->references, 1, memory_order_acq_rel) == 1) {
-        version *before = v->before;
+        version *first = v->first;
         vql_catalog_free(v->catalog);
-        if (!before)
+        if (!first)
             vql_model_free(v->model);
         free(v);
-        v = before;
+        v = first;
     }
 }
 

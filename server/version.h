@@ -24,7 +24,7 @@ typedef struct version {
     char name[VQL_MAX_NAME_BYTES + 1]; /* by which requests ask for it */
     vql_model *model;
     vql_catalog *catalog;
-    struct version *before; /* the generation before, whose model this is; NULL: the first */
+    struct version *first; /* the generation whose model this is; NULL: its own */
 } version;
 
 /*
@@ -35,7 +35,7 @@ version *version_new(vql_model *model, vql_catalog *catalog, const char *name);
 
 /*
  * The next generation of a version, which has its name, its number, its model and its caches, and
- * another catalog, which becomes its own. It keeps the generations before. NULL: no memory.
+ * another catalog, which becomes its own. It keeps the first generation. NULL: no memory.
  */
 version *version_extend(version *v, vql_catalog *catalog);
 

@@ -150,22 +150,22 @@ START_TEST(test_refused)
     } cases[] = {
         {{.embedding = good, .embedding_width = 4},
          VQL_SHAPE,
-         "items[1] (id 77).embedding: 4 numbers; the model's have 5"},
+         "items[1].embedding: item 77 has 4 numbers; the model's have 5"},
         {{.embedding = infinite, .embedding_width = 5},
          VQL_VALUE,
-         "items[1] (id 77).embedding[2]: inf is not finite"},
+         "items[1].embedding[2]: inf of item 77 is not finite"},
         {{.embedding = huge, .embedding_width = 5},
          VQL_VALUE,
          "item 77 (row 18): its product with "},
         {{.fields = &beyond, .field_count = 1},
          VQL_VALUE,
-         "items[1] (id 77).fields[field0].values[1]: 9; the model has values 0 to 8"},
+         "items[1].fields: value 9 of item 77 in field0; the model has values 0 to 8"},
         {{.fields = &unknown, .field_count = 1},
          VQL_VALUE,
-         "items[1] (id 77).fields: the model has no field \"field7\""},
+         "items[1].fields: item 77: the model has no field \"field7\""},
         {{.fields = twice, .field_count = 3},
          VQL_VALUE,
-         "items[1] (id 77).fields: field1 is there twice"},
+         "items[1].fields: item 77 names field1 twice"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         vql_item items[2] = {{.id = 5}, cases[i].item};

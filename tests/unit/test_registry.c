@@ -94,7 +94,14 @@ START_TEST(a_request_keeps_its_set)
 }
 END_TEST
 
-/* A generation takes the place of the one before, and keeps it. */
+static grpc_status agree(void *context, grpc_error *problem)
+{
+    int *calls = context;
+    ++*calls;
+    return *calls > 1 ? grpc_fail(problem, GRPC_ABORTED, "no") : GRPC_OK;
+}
+
+/* A generation takes the place of the one before, and keeps it; or nothing happens. */
 START_TEST(a_generation_takes_the_place_of_the_one_before)
 {
     version *first = add(1, "a");
@@ -102,7 +109,12 @@ START_TEST(a_generation_takes_the_place_of_the_one_before)
     version *next = version_extend(first, other->catalog);
     ck_assert_ptr_nonnull(next);
     other->catalog = NULL;
-    ck_assert_int_eq(registry_renew(r, next, &error), GRPC_OK);
+    int calls = 0;
+    const renewal wanted = {.next = {next}, .count = 1, .commit = agree, .context = &calls};
+    ck_assert_int_eq(registry_renew(r, &wanted, &error), GRPC_OK);
+    const uint64_t revision = registry_revision(r);
+    ck_assert_int_eq(registry_renew(r, &wanted, &error), GRPC_ABORTED);
+    ck_assert_uint_eq(registry_revision(r), revision);
     model_set *s = registry_share(r);
     ck_assert_uint_eq(s->count, 1);
     ck_assert_ptr_eq(model_set_active(s), next);
