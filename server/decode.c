@@ -347,6 +347,13 @@ static bool read_item(pb_istream_t *stream, const pb_field_t *field, void **argu
     return push(t, &t->upsert->items, &made, sizeof made);
 }
 
+bool decode_upsert_later(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+{
+    (void)limits;
+    j->operation = OPERATION_UPSERT;
+    return job_set_upsert(j, message, bytes) || out_of_memory(&j->error);
+}
+
 bool decode_upsert(const uint8_t *message, size_t bytes, uint32_t max_items, upsert *out,
                    grpc_error *error)
 {

@@ -29,6 +29,10 @@ bool decode_append(const uint8_t *message, size_t bytes, const request_limits *l
 bool decode_get(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 
+/* The message goes to the job as it is: who applies it decodes it. */
+bool decode_upsert_later(const uint8_t *message, size_t bytes, const request_limits *limits,
+                         job *j);
+
 /*
  * UpsertItemsRequest, of at most max_items items; *out is empty after a failure, and *error says
  * why.

@@ -221,11 +221,12 @@ static bool write_upserted(pb_ostream_t *stream, const pb_field_t *field, void *
     return true;
 }
 
-bool encode_upserted(message_buffer *out, const upsert_outcome *outcome)
+bool encode_upserted(message_buffer *out, const job *j)
 {
+    upsert_outcome *outcome = &j->upsert->outcome;
     const vql_v1_UpsertItemsResponse answer = {
         .durability = (vql_v1_Durability)outcome->durability,
-        .models = {.funcs.encode = write_upserted, .arg = (void *)(uintptr_t)outcome},
+        .models = {.funcs.encode = write_upserted, .arg = outcome},
         .room = outcome->room,
         .sequence = outcome->sequence,
     };

@@ -35,7 +35,7 @@ bool encode_score(message_buffer *out, const job *j);
 bool encode_append(message_buffer *out, const job *j);
 bool encode_get(message_buffer *out, const job *j);
 bool encode_delete(message_buffer *out, const job *j);
-bool encode_upserted(message_buffer *out, const upsert_outcome *outcome);
+bool encode_upserted(message_buffer *out, const job *j);
 bool encode_models(message_buffer *out, const model_set *models);
 
 #endif

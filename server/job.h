@@ -18,13 +18,15 @@
 #include "grpc.h"
 #include "ledger.h"
 #include "model_view.h"
+#include "upsert.h"
 #include "version.h"
 
 typedef enum operation {
     OPERATION_SCORE,
     OPERATION_APPEND,
     OPERATION_GET,
-    OPERATION_DELETE
+    OPERATION_DELETE,
+    OPERATION_UPSERT, /* of items: the upserter's, no shard's */
 } operation;
 
 typedef struct job {
@@ -65,6 +67,7 @@ typedef struct job {
     bool ids_checked; /* events of a score: those applied are taken out, as of history */
     uint32_t max_events;
     uint64_t before_sequence;
+    upsert_order *upsert; /* of OPERATION_UPSERT, its answer too; NULL: none */
 
     /* The answer. */
     grpc_error error;
@@ -116,6 +119,9 @@ bool job_reserve_items(job *j, size_t count);
 /* Adds one element, growing the array. False: no memory. */
 bool job_add_item(job *j, uint64_t item_id);
 bool job_add_event(job *j, const event *e);
+
+/* Gives the job a message of items. False: no memory. */
+bool job_set_upsert(job *j, const uint8_t *message, size_t bytes);
 
 /* Room for count events or scores. False: no memory. */
 bool job_reserve_events(job *j, size_t count);

@@ -162,6 +162,9 @@ enum {
     /* Connections that wait for room which are looked at when a request is done. */
     LIMIT_ADMISSIONS = 8,
 
+    /* Requests for items that may wait for the one that is being applied. */
+    LIMIT_UPSERTS = 64,
+
     /* The size of a model file that is read. */
     LIMIT_MODEL_GIB = 64,
 

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "database.h"
 #include "huge_pages.h"
+#include "items.h"
 #include "log.h"
 #include "model_folder.h"
 #include "option.h"
@@ -35,29 +36,6 @@ static bool check_store(database *d)
     return true;
 }
 
-/* Opens the store, if there is one, and serves. */
-static bool run_with_store(const config *c, registry *models, secrets *files)
-{
-    const char *folder = option_store_folder(c->store);
-    if (!folder)
-        return c->check || server_run(c, models, NULL, files);
-    database_error error;
-    const bool serves = !c->check && !c->export_file;
-    database *d = serves ? database_open(folder, (durability)c->durability, &error)
-                         : database_open_to_read(folder, &error);
-    if (!d) {
-        log_error("cannot open the store", log_str("error", error.text));
-        return false;
-    }
-    bool ok;
-    if (serves)
-        ok = server_run(c, models, d, files);
-    else
-        ok = c->check ? check_store(d) : store_export(d, c->export_file);
-    database_close(d);
-    return ok;
-}
-
 static void log_loaded(const version *v)
 {
     const vql_shape *shape = vql_model_shape(v->model);
@@ -67,7 +45,7 @@ static void log_loaded(const version *v)
 }
 
 /* Adds what is in a model file. name: NULL for the model's own. False: logged. */
-static bool load_version(const config *c, registry *models, const char *path, const char *name)
+static bool load_version(const config *c, items *upserts, const char *path, const char *name)
 {
     version *v;
     vql_error error = {0};
@@ -75,6 +53,7 @@ static bool load_version(const config *c, registry *models, const char *path, co
     const vql_catalog_options options = {
         .table_bytes = (size_t)c->table_bytes,
         .format = c->scoring_format == CONFIG_SCORING_F32 ? VQL_SCORING_F32 : VQL_SCORING_INT16,
+        .spare_items = c->max_new_items,
         .allocator = huge_pages_allocator(),
     };
     if (version_load(path, name, &options, &v, &error) != VQL_OK) {
@@ -82,7 +61,7 @@ static bool load_version(const config *c, registry *models, const char *path, co
                   log_str("error", error.text));
         return false;
     }
-    if (registry_add(models, v, &refusal) != GRPC_OK) {
+    if (items_add_version(upserts, v, &refusal) != GRPC_OK) {
         log_error("cannot load the model", log_str("error", refusal.message));
         version_release(v);
         return false;
@@ -92,7 +71,7 @@ static bool load_version(const config *c, registry *models, const char *path, co
 }
 
 /* Loads the newest versions of a folder, the newest of which is active. False: none can be. */
-static bool load_folder(const config *c, registry *models)
+static bool load_folder(const config *c, items *upserts)
 {
     model_name *names;
     size_t count;
@@ -105,7 +84,7 @@ static bool load_folder(const config *c, registry *models)
     for (size_t i = count; i > 0 && loaded < c->max_models; i--) {
         char path[OPTION_PATH_BYTES];
         if (model_folder_path(c->model, names[i - 1].text, path, sizeof path))
-            loaded += load_version(c, models, path, names[i - 1].text);
+            loaded += load_version(c, upserts, path, names[i - 1].text);
     }
     if (loaded == 0)
         log_error("the folder has no model that can be loaded", log_str("model", c->model));
@@ -113,7 +92,50 @@ static bool load_folder(const config *c, registry *models)
     return loaded > 0;
 }
 
-/* Loads the models and serves them, or does with the store what was asked. */
+/* Loads the models, with the items that the store has, and serves them or does what was asked. */
+static bool run_with_items(const config *c, registry *models, items *upserts, database *d,
+                           secrets *files)
+{
+    if (!(model_folder_is(c->model) ? load_folder(c, upserts)
+                                    : load_version(c, upserts, c->model, NULL)))
+        return false;
+    if (c->check)
+        return !d || check_store(d);
+    if (c->export_file && d)
+        return store_export(d, c->export_file);
+    return server_run(c, models, upserts, d, files);
+}
+
+static bool run_with_store(const config *c, registry *models, database *d, secrets *files)
+{
+    upsert_log *log = upsert_log_open(d);
+    items *upserts = log ? items_new(models, log, c->max_new_items) : NULL;
+    if (!upserts) {
+        log_error("no memory for items, or they cannot be read");
+        upsert_log_close(log);
+        return false;
+    }
+    const bool ok = run_with_items(c, models, upserts, d, files);
+    items_free(upserts);
+    return ok;
+}
+
+/* NULL, with *ok as it was: there is none to open. */
+static database *open_store(const config *c, bool *ok)
+{
+    const char *folder = option_store_folder(c->store);
+    database_error error;
+    if (!folder)
+        return NULL;
+    database *d = c->check || c->export_file
+                      ? database_open_to_read(folder, &error)
+                      : database_open(folder, (durability)c->durability, &error);
+    *ok = d != NULL;
+    if (!d)
+        log_error("cannot open the store", log_str("error", error.text));
+    return d;
+}
+
 static int run_with(const config *c, secrets *files)
 {
     vql_error error = {0};
@@ -126,10 +148,11 @@ static int run_with(const config *c, secrets *files)
         log_error("no memory for the models");
         return EXIT_FAILURE;
     }
-    const bool ok = (model_folder_is(c->model) ? load_folder(c, models)
-                                               : load_version(c, models, c->model, NULL)) &&
-                    run_with_store(c, models, files);
+    bool ok = true;
+    database *d = open_store(c, &ok);
+    ok = ok && run_with_store(c, models, d, files);
     registry_free(models);
+    database_close(d);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -30,8 +30,15 @@ static bool refuses(void *owner, uint64_t user_id, bool is_long)
     return shard_refuses(p->all[post_of_user(user_id, p->count)].shard, is_long);
 }
 
+static bool submit_upsert(void *owner, job *j)
+{
+    const post *p = owner;
+    return upserter_submit(p->upserter, j);
+}
+
 bool post_init(post *p)
 {
+    p->service->upsert = p->upserter ? submit_upsert : NULL;
     p->service->route = route;
     p->service->refuses = refuses;
     p->service->owner = p;
@@ -42,6 +49,12 @@ bool post_init(post *p)
     return p->requests && p->answers && p->to_wake;
 }
 
+/* Cannot be full: it has room for every job that its thread may have under way. */
+void post_answer(post *p, job *j)
+{
+    (void)mailbox_put(p->answers, j);
+}
+
 /* Sends an answered job back to where it came from. */
 static void return_job(post *p, job *j)
 {
@@ -50,8 +63,7 @@ static void return_job(post *p, job *j)
         service_complete(p->service, j);
         return;
     }
-    /* Cannot be full: it has room for every job that its thread may have under way. */
-    (void)mailbox_put(p->all[origin].answers, j);
+    post_answer(&p->all[origin], j);
     p->to_wake[origin] = true;
 }
 

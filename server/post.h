@@ -17,6 +17,7 @@
 #include "mailbox.h"
 #include "service.h"
 #include "shard.h"
+#include "upserter.h"
 
 typedef struct post post;
 
@@ -25,8 +26,9 @@ struct post {
     post *all; /* [count]: all threads' posts; all[index] is this one */
     uint32_t count;
 
-    shard *shard;     /* NULL until it has one, and then its own */
-    service *service; /* of the same thread */
+    upserter *upserter; /* the owner's; set once all have started, before it takes anything */
+    shard *shard;       /* NULL until it has one, and then its own */
+    service *service;   /* of the same thread */
     mailbox *requests;
     mailbox *answers;
     bool *to_wake; /* [count]: whose mailboxes got something */
@@ -40,6 +42,9 @@ uint32_t post_of_user(uint64_t user_id, uint32_t count);
  * and service are set. False: no memory; post_clear is to be called all the same.
  */
 bool post_init(post *p);
+
+/* Gives a job that came from this thread back, answered by no shard; from any thread. */
+void post_answer(post *p, job *j);
 
 /* Takes what others have put into the mailboxes: requests to the shard, answers to the service. */
 void post_receive(post *p);

@@ -19,13 +19,16 @@
 enum {
     NS_PER_MS = 1000000,
     DRAIN_POLL_MS = 10, /* how often the control thread looks whether a drain is over */
-    WATCH_MS = 1000,    /* how often it looks whether certificates or tokens have changed */
+    SEEN_MS = 1000,     /* how long the answer to items waits for workers to see them */
+    LOOKS_PER_MS = 10,
+    WATCH_MS = 1000, /* how often it looks whether certificates or tokens have changed */
     NAMES_BYTES = LIMIT_LISTENERS * LISTENER_TEXT_BYTES,
 };
 
 typedef struct server {
     const config *config;
     registry *models;
+    upserter *upserter;
     secrets *secrets;
     database *database; /* NULL: histories are in memory */
     listener listeners[LIMIT_LISTENERS];
@@ -100,6 +103,7 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->post->index = index;
     w->post->all = s->posts;
     w->post->count = count;
+    w->post->upserter = s->upserter;
     w->service.limits = (request_limits){
         .max_candidates = c->max_candidates,
         .max_events = c->max_events,
@@ -411,9 +415,37 @@ static bool make_census(server *s)
     return s->census != NULL;
 }
 
-bool server_run(const config *c, registry *models, database *d, secrets *files)
+/* Returns when every worker's requests see the models as they are now, or after SEEN_MS. */
+static void wait_until_seen(void *context)
+{
+    const server *s = context;
+    const uint64_t revision = registry_revision(s->models);
+    for (uint32_t i = 0; i < s->count; i++)
+        worker_wake(&s->workers[i]);
+    for (uint32_t i = 0, waited = 0; i < s->count && waited < SEEN_MS * LOOKS_PER_MS;) {
+        worker *w = &s->workers[i];
+        if (atomic_load_explicit(&w->models_revision, memory_order_acquire) >= revision) {
+            i++;
+            continue;
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS / LOOKS_PER_MS}, NULL);
+        waited++;
+    }
+}
+
+/* From the upserter's thread. */
+static void return_upsert(void *context, job *j)
+{
+    const server *s = context;
+    const uint32_t origin = j->origin;
+    post_answer(&s->posts[origin], j);
+    worker_wake(&s->workers[origin]);
+}
+
+bool server_run(const config *c, registry *models, items *upserts, database *d, secrets *files)
 {
     server s = {.config = c, .models = models, .database = d, .secrets = files};
+    const upserter_owner owner = {wait_until_seen, return_upsert, &s};
     const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();
     if (c->memory > 0 && c->memory / count < LIMIT_LEAST_MEMORY) {
         log_error("memory: too little for each thread", log_u64("memory", c->memory),
@@ -422,8 +454,12 @@ bool server_run(const config *c, registry *models, database *d, secrets *files)
     }
     s.workers = calloc(count, sizeof *s.workers);
     s.posts = calloc(count, sizeof *s.posts);
-    if (!s.workers || !s.posts || !make_census(&s) || !init_control(&s)) {
+    s.upserter = upserter_start(upserts, &owner);
+    if (!s.workers || !s.posts || !s.upserter || !make_census(&s) || !init_control(&s)) {
         log_error("no memory for the server");
+        if (s.upserter)
+            upserter_stop(s.upserter);
+        upserter_free(s.upserter);
         census_free(s.census);
         free(s.workers);
         free(s.posts);
@@ -433,12 +469,14 @@ bool server_run(const config *c, registry *models, database *d, secrets *files)
     const bool ok = start_workers(&s, count);
     if (ok)
         (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    upserter_stop(s.upserter);
     stop_workers(&s);
     clear_control(&s);
     close_listeners(&s);
     census_free(s.census);
     for (uint32_t i = 0; i < count; i++)
         gate_view_free(s.workers[i].service.gate);
+    upserter_free(s.upserter);
     free(s.workers);
     free(s.posts);
     if (ok)

@@ -15,6 +15,8 @@ typedef struct method {
     bool (*decode)(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
     bool (*encode)(message_buffer *out, const job *j);
 
+    bool upserts; /* a method of items: for who applies them, not for a shard */
+
     /* Methods that do not: answers one request at once, finishing the call unless it goes on. */
     void (*answer)(service *s, exchange *x, const uint8_t *message, size_t bytes);
 } method;
@@ -72,6 +74,10 @@ static const method append_stream = {.streaming = true,
 static const method get = {.scope = TOKEN_SCOPE_APPEND, .decode = decode_get, .encode = encode_get};
 static const method delete = {
     .scope = TOKEN_SCOPE_APPEND, .decode = decode_delete, .encode = encode_delete};
+static const method upsert_many = {.scope = TOKEN_SCOPE_ADMIN,
+                                   .decode = decode_upsert_later,
+                                   .encode = encode_upserted,
+                                   .upserts = true};
 static const method list_models = {.scope = TOKEN_SCOPE_ANY, .answer = answer_models};
 
 /* How many requests more there is room for, if they are as large as those under way. */
@@ -397,9 +403,24 @@ static bool is_refused(const service *s, const exchange *x, const uint8_t *messa
                           decode_most_candidates(message, bytes) > LIMIT_SHORT_CANDIDATES);
 }
 
+/* Sends a request for items to who applies it. */
+static bool dispatch_upsert(service *s, const exchange *x, job *j, const uint8_t *message,
+                            size_t bytes)
+{
+    if (!x->method->decode(message, bytes, &s->limits, j))
+        return false;
+    job_count(&s->jobs, j);
+    if (s->upsert)
+        return s->upsert(s->owner, j);
+    (void)grpc_fail(&j->error, GRPC_UNIMPLEMENTED, "this server does not take items");
+    return false;
+}
+
 /* Decodes and validates a request and sends it on its way. False: the job's error says why not. */
 static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, size_t bytes)
 {
+    if (x->method->upserts)
+        return dispatch_upsert(s, x, j, message, bytes);
     if (is_refused(s, x, message, bytes)) {
         pushback_note(&s->pushback, true);
         return fail_unavailable(s, &j->error, &too_many_waiting);
@@ -535,6 +556,7 @@ static const rpc history[] = {
 
 static const rpc model_rpcs[] = {
     {"/vql.v1.Models/List", &handler, false, &list_models},
+    {"/vql.v1.Models/UpsertItems", &handler, false, &upsert_many},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

@@ -42,6 +42,8 @@ typedef struct service {
     bool (*route)(void *owner, job *j);
     /* Whether a user's shard refuses more of a kind (shard_refuses); NULL: none does. */
     bool (*refuses)(void *owner, uint64_t user_id, bool is_long);
+    /* Sends a job to who applies items, as route does to a shard; NULL: nobody does. */
+    bool (*upsert)(void *owner, job *j);
     void *owner;
 
     /* The owner's clock, brought up to date before it feeds a session. */

@@ -40,6 +40,13 @@ typedef struct upsert_outcome {
     char models[LIMIT_MODELS][VQL_MAX_NAME_BYTES + 1]; /* [model_count]: the versions' names */
 } upsert_outcome;
 
+/* A request on its way to be applied, and what became of it. */
+typedef struct upsert_order {
+    upsert_outcome outcome;
+    size_t bytes;
+    uint8_t message[]; /* [bytes] */
+} upsert_order;
+
 /* Adds an element of `bytes` bytes, of which an array has only one kind. False: no memory. */
 bool upsert_push(upsert_array *array, const void *element, size_t bytes);
 

@@ -20,11 +20,15 @@ static void wake(void *context, uint32_t index)
     (void)uv_async_send(&w->workers[index].wakeup);
 }
 
+void worker_wake(worker *w)
+{
+    (void)uv_async_send(&w->wakeup);
+}
+
 /* From a clerk's thread. */
 static void wake_self(void *context)
 {
-    worker *w = context;
-    (void)uv_async_send(&w->wakeup);
+    worker_wake(context);
 }
 
 static void close_if_open(uv_handle_t *handle)
@@ -81,8 +85,11 @@ static void on_turn_end(uv_check_t *check)
     worker *w = check->data;
     w->service.wall_ms = w->connections.wall_ms();
     w->service.now_ns = uv_hrtime();
-    if (model_view_refresh(&w->service.models))
-        shard_set_models(w->post->shard, w->service.models.current->set);
+    if (model_view_refresh(&w->service.models)) {
+        model_set *models = w->service.models.current->set;
+        shard_set_models(w->post->shard, models);
+        atomic_store_explicit(&w->models_revision, models->revision, memory_order_release);
+    }
     post_receive(w->post);
     post_work(w->post, uv_hrtime, (uint64_t)LIMIT_TURN_US * NS_PER_US);
     finish_turn(w);

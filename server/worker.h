@@ -59,9 +59,10 @@ struct worker {
     uv_check_t turn_end;
     uv_idle_t busy; /* active while the shard has work: the loop does not block */
 
-    atomic_int command;           /* a worker_command, by the control thread */
-    worker_command obeyed;        /* the last one carried out */
-    atomic_uint open_connections; /* read by the control thread */
+    atomic_int command;                   /* a worker_command, by the control thread */
+    worker_command obeyed;                /* the last one carried out */
+    atomic_uint open_connections;         /* read by the control thread */
+    atomic_uint_fast64_t models_revision; /* of the set that requests see; read by any thread */
 };
 
 /*
@@ -78,6 +79,9 @@ int worker_start(worker *w);
 
 /* From any thread: gives a command. */
 void worker_command_send(worker *w, worker_command command);
+
+/* From any thread: the worker looks at its mailboxes, and whether there are other models. */
+void worker_wake(worker *w);
 
 /* Waits for the thread to end after WORKER_STOP. */
 void worker_join(worker *w);

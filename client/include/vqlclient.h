@@ -148,11 +148,13 @@ typedef void (*vqlc_delete_done)(const vqlc_result *result, const Vql__V1__Delet
                                  void *arg);
 typedef void (*vqlc_models_done)(const vqlc_result *result,
                                  const Vql__V1__ListModelsResponse *answer, void *arg);
+typedef void (*vqlc_upsert_items_done)(const vqlc_result *result,
+                                       const Vql__V1__UpsertItemsResponse *answer, void *arg);
 typedef void (*vqlc_health_done)(const vqlc_result *result,
                                  const Grpc__Health__V1__HealthCheckResponse *answer, void *arg);
 
 /*
- * Start a call: Scoring.Score, History.Append, Get and Delete, Models.List, Health.Check. options
+ * Start a call: Scoring.Score, History.Append, Get and Delete, Models.List and UpsertItems, Health.Check. options
  * may be NULL: no deadline, fail fast. The user's id goes along as x-vql-user, for proxies that
  * route by it. The handle is valid until on_done returns. NULL when there is no memory or the
  * channel is closed: on_done will not be called.
@@ -167,6 +169,9 @@ vqlc_call *vqlc_delete(vqlc_channel *channel, const Vql__V1__DeleteRequest *requ
                        const vqlc_call_options *options, vqlc_delete_done on_done, void *arg);
 vqlc_call *vqlc_models(vqlc_channel *channel, const vqlc_call_options *options,
                        vqlc_models_done on_done, void *arg);
+vqlc_call *vqlc_upsert_items(vqlc_channel *channel, const Vql__V1__UpsertItemsRequest *request,
+                             const vqlc_call_options *options, vqlc_upsert_items_done on_done,
+                             void *arg);
 vqlc_call *vqlc_health(vqlc_channel *channel, const char *service, const vqlc_call_options *options,
                        vqlc_health_done on_done, void *arg);
 
