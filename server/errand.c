@@ -64,6 +64,8 @@ static store_code run_job(job *j, store *s)
         return store_erase(s, j->user_id, &j->deleted);
     case OPERATION_SCORE:
         return run_check(j, s);
+    case OPERATION_LOAD:
+        break;
     }
     return STORE_OK;
 }

@@ -24,7 +24,8 @@ typedef enum operation {
     OPERATION_SCORE,
     OPERATION_APPEND,
     OPERATION_GET,
-    OPERATION_DELETE
+    OPERATION_DELETE,
+    OPERATION_LOAD, /* of a model: the loader's, no shard's */
 } operation;
 
 typedef struct job {

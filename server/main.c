@@ -6,10 +6,10 @@
 
 #include "config.h"
 #include "database.h"
-#include "huge_pages.h"
+#include "loader.h"
 #include "log.h"
-#include "model_folder.h"
 #include "option.h"
+#include "recent.h"
 #include "registry.h"
 #include "secrets.h"
 #include "server.h"
@@ -36,11 +36,12 @@ static bool check_store(database *d)
 }
 
 /* Opens the store, if there is one, and serves. */
-static bool run_with_store(const config *c, registry *models, secrets *files)
+static bool run_with_store(const config *c, registry *models, loader *loads, recent *requests,
+                           secrets *files)
 {
     const char *folder = option_store_folder(c->store);
     if (!folder)
-        return c->check || server_run(c, models, NULL, files);
+        return c->check || server_run(c, models, loads, requests, NULL, files);
     database_error error;
     const bool serves = !c->check && !c->export_file;
     database *d = serves ? database_open(folder, (durability)c->durability, &error)
@@ -51,66 +52,11 @@ static bool run_with_store(const config *c, registry *models, secrets *files)
     }
     bool ok;
     if (serves)
-        ok = server_run(c, models, d, files);
+        ok = server_run(c, models, loads, requests, d, files);
     else
         ok = c->check ? check_store(d) : store_export(d, c->export_file);
     database_close(d);
     return ok;
-}
-
-static void log_loaded(const version *v)
-{
-    const vql_shape *shape = vql_model_shape(v->model);
-    log_info("model loaded", log_str("model", v->name), log_u64("items", shape->items),
-             log_str("kernels", vql_kernels_name()), log_u64("tasks", shape->tasks),
-             log_u64("event_types", shape->event_types), log_u64("bytes", version_bytes(v)));
-}
-
-/* Adds what is in a model file. name: NULL for the model's own. False: logged. */
-static bool load_version(const config *c, registry *models, const char *path, const char *name)
-{
-    version *v;
-    vql_error error = {0};
-    grpc_error refusal;
-    const vql_catalog_options options = {
-        .table_bytes = (size_t)c->table_bytes,
-        .format = c->scoring_format == CONFIG_SCORING_F32 ? VQL_SCORING_F32 : VQL_SCORING_INT16,
-        .allocator = huge_pages_allocator(),
-    };
-    if (version_load(path, name, &options, &v, &error) != VQL_OK) {
-        log_error("cannot load the model", log_str("code", vql_code_name(error.code)),
-                  log_str("error", error.text));
-        return false;
-    }
-    if (registry_add(models, v, &refusal) != GRPC_OK) {
-        log_error("cannot load the model", log_str("error", refusal.message));
-        version_release(v);
-        return false;
-    }
-    log_loaded(v);
-    return true;
-}
-
-/* Loads the newest versions of a folder, the newest of which is active. False: none can be. */
-static bool load_folder(const config *c, registry *models)
-{
-    model_name *names;
-    size_t count;
-    vql_error error = {0};
-    uint32_t loaded = 0;
-    if (!model_folder_list(c->model, &names, &count, &error)) {
-        log_error("cannot read the folder of models", log_str("error", error.text));
-        return false;
-    }
-    for (size_t i = count; i > 0 && loaded < c->max_models; i--) {
-        char path[OPTION_PATH_BYTES];
-        if (model_folder_path(c->model, names[i - 1].text, path, sizeof path))
-            loaded += load_version(c, models, path, names[i - 1].text);
-    }
-    if (loaded == 0)
-        log_error("the folder has no model that can be loaded", log_str("model", c->model));
-    free(names);
-    return loaded > 0;
 }
 
 /* Loads the models and serves them, or does with the store what was asked. */
@@ -122,13 +68,15 @@ static int run_with(const config *c, secrets *files)
         return EXIT_FAILURE;
     }
     registry *models = registry_new(c->max_models);
-    if (!models) {
+    recent *requests = recent_new();
+    loader *loads = models && requests ? loader_new(c, models, requests) : NULL;
+    bool ok = loads != NULL;
+    if (ok)
+        ok = loader_begin(loads) && run_with_store(c, models, loads, requests, files);
+    else
         log_error("no memory for the models");
-        return EXIT_FAILURE;
-    }
-    const bool ok = (model_folder_is(c->model) ? load_folder(c, models)
-                                               : load_version(c, models, c->model, NULL)) &&
-                    run_with_store(c, models, files);
+    loader_free(loads);
+    recent_free(requests);
     registry_free(models);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

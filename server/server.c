@@ -26,6 +26,8 @@ enum {
 typedef struct server {
     const config *config;
     registry *models;
+    loader *loader;
+    recent *requests;
     secrets *secrets;
     database *database; /* NULL: histories are in memory */
     listener listeners[LIMIT_LISTENERS];
@@ -39,6 +41,7 @@ typedef struct server {
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup, copy;
     uv_timer_t drain, watch;
+    uv_fs_event_t folder;  /* of models */
     uint64_t drain_end_ms; /* on the control loop's clock */
     bool stopping;
 } server;
@@ -91,6 +94,30 @@ static session_options session_options_of(const config *c, ledger *l)
     };
 }
 
+/* The service's owner is its post. */
+static bool load_model(void *owner, job *j)
+{
+    const post *p = owner;
+    return loader_submit(p->loader, j);
+}
+
+/* There are other models: every thread has a turn to see them, and to let the old ones go. */
+static void on_models(void *context)
+{
+    server *s = context;
+    for (uint32_t i = 0; i < s->started; i++)
+        worker_wake(&s->workers[i]);
+}
+
+/* On the loader's thread. */
+static void on_loaded(void *context, job *j)
+{
+    server *s = context;
+    const uint32_t origin = j->origin;
+    post_answer(&s->posts[origin], j);
+    worker_wake(&s->workers[origin]);
+}
+
 static void configure(worker *w, const server *s, uint32_t index, uint32_t count)
 {
     const config *c = s->config;
@@ -113,6 +140,9 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->connections.max_count = c->max_connections;
     w->connections.max_handshakes = c->max_handshakes;
     w->connections.wall_ms = wall_clock_ms;
+    w->service.load = load_model;
+    w->service.recent = s->requests;
+    w->post->loader = s->loader;
 }
 
 /* A shard with the stores of its own. */
@@ -270,6 +300,9 @@ static bool start_workers(server *s, uint32_t count)
         ok = worker_start(&s->workers[s->started]) == 0;
         s->started += ok;
     }
+    if (ok)
+        registry_on_change(s->models, on_models, s);
+    ok = ok && loader_start(s->loader, on_loaded, s);
     if (!ok || !write_port_file(s->config->port_file, text))
         return false;
     format_addresses(s, ',', text);
@@ -330,6 +363,13 @@ static void on_hangup(uv_signal_t *handle, int number)
     secrets_reload(s->secrets, true);
 }
 
+static void on_folder(uv_fs_event_t *watch, const char *file, int events, int status)
+{
+    (void)file, (void)events, (void)status; /* the loader looks at all of it */
+    const server *s = watch->data;
+    loader_look(s->loader);
+}
+
 static void on_watch(uv_timer_t *timer)
 {
     server *s = timer->data;
@@ -364,12 +404,17 @@ static bool init_control(server *s)
     (void)uv_timer_init(&s->loop, &s->drain);
     (void)uv_timer_init(&s->loop, &s->watch);
     (void)uv_signal_init(&s->loop, &s->copy);
+    (void)uv_fs_event_init(&s->loop, &s->folder);
+    s->folder.data = s;
     s->copy.data = s;
     s->terminate.data = s;
     s->interrupt.data = s;
     s->hangup.data = s;
     s->drain.data = s;
     s->watch.data = s;
+    const char *folder = loader_folder(s->loader);
+    if (folder && uv_fs_event_start(&s->folder, on_folder, folder, 0) != 0)
+        log_warn("the folder of models cannot be watched, and is looked at once a second");
     return uv_timer_start(&s->watch, on_watch, WATCH_MS, WATCH_MS) == 0 &&
            uv_signal_start(&s->hangup, on_hangup, SIGHUP) == 0 &&
            uv_signal_start(&s->terminate, on_signal, SIGTERM) == 0 &&
@@ -385,12 +430,14 @@ static void clear_control(server *s)
     uv_close((uv_handle_t *)&s->copy, NULL);
     uv_close((uv_handle_t *)&s->drain, NULL);
     uv_close((uv_handle_t *)&s->watch, NULL);
+    uv_close((uv_handle_t *)&s->folder, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&s->loop);
 }
 
 static void stop_workers(server *s)
 {
+    loader_stop(s->loader);
     command_all(s, WORKER_STOP);
     for (uint32_t i = 0; i < s->started; i++)
         worker_join(&s->workers[i]);
@@ -411,9 +458,17 @@ static bool make_census(server *s)
     return s->census != NULL;
 }
 
-bool server_run(const config *c, registry *models, database *d, secrets *files)
+bool server_run(const config *c, registry *models, loader *loads, recent *requests, database *d,
+                secrets *files)
 {
-    server s = {.config = c, .models = models, .database = d, .secrets = files};
+    server s = {
+        .config = c,
+        .models = models,
+        .loader = loads,
+        .requests = requests,
+        .database = d,
+        .secrets = files,
+    };
     const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();
     if (c->memory > 0 && c->memory / count < LIMIT_LEAST_MEMORY) {
         log_error("memory: too little for each thread", log_u64("memory", c->memory),
@@ -429,6 +484,7 @@ bool server_run(const config *c, registry *models, database *d, secrets *files)
         free(s.posts);
         return false;
     }
+    registry_expect(models, count);
     (void)signal(SIGPIPE, SIG_IGN);
     const bool ok = start_workers(&s, count);
     if (ok)
