@@ -117,6 +117,37 @@ METHOD(upsert_items, "/vql.v1.Models/UpsertItems", Vql__V1__UpsertItemsResponse,
 METHOD(health, "/grpc.health.v1.Health/Check", Grpc__Health__V1__HealthCheckResponse,
        grpc__health__v1__health_check_response__descriptor)
 
+/* Those that answer as List does. */
+static const call_method load_model_method = {
+    "/vql.v1.Models/Load", &vql__v1__list_models_response__descriptor, tell_models};
+static const call_method activate_model_method = {
+    "/vql.v1.Models/Activate", &vql__v1__list_models_response__descriptor, tell_models};
+static const call_method unload_model_method = {
+    "/vql.v1.Models/Unload", &vql__v1__list_models_response__descriptor, tell_models};
+
+vqlc_call *vqlc_load_model(vqlc_channel *channel, const Vql__V1__LoadModelRequest *request,
+                           const vqlc_call_options *options, vqlc_models_done on_models, void *arg)
+{
+    return start(channel, &load_model_method, &request->base, NULL, options, (any_done)on_models,
+                 arg);
+}
+
+vqlc_call *vqlc_activate_model(vqlc_channel *channel, const Vql__V1__ActivateModelRequest *request,
+                               const vqlc_call_options *options, vqlc_models_done on_models,
+                               void *arg)
+{
+    return start(channel, &activate_model_method, &request->base, NULL, options,
+                 (any_done)on_models, arg);
+}
+
+vqlc_call *vqlc_unload_model(vqlc_channel *channel, const Vql__V1__UnloadModelRequest *request,
+                             const vqlc_call_options *options, vqlc_models_done on_models,
+                             void *arg)
+{
+    return start(channel, &unload_model_method, &request->base, NULL, options, (any_done)on_models,
+                 arg);
+}
+
 vqlc_call *vqlc_score(vqlc_channel *channel, const Vql__V1__ScoreRequest *request,
                       const vqlc_call_options *options, vqlc_score_done on_score, void *arg)
 {

@@ -10,15 +10,15 @@ bool cache_maker_init(cache_maker *m)
     return m->read != NULL;
 }
 
-static void drop_partial(cache_maker *m)
+void cache_maker_drop(partial_cache *p)
 {
-    vql_cache_free(m->partial);
-    m->partial = NULL;
+    vql_cache_free(p->cache);
+    p->cache = NULL;
 }
 
 void cache_maker_clear(cache_maker *m)
 {
-    drop_partial(m);
+    cache_maker_drop(&m->partial);
     free(m->read);
     free(m->cache_events);
 }
@@ -83,37 +83,39 @@ vql_cache *cache_maker_make(cache_maker *m, uint64_t user_id)
 }
 
 /* Makes the partial cache the user's. False: no memory. */
-static bool begin(cache_maker *m, uint64_t user_id)
+static bool begin(const cache_maker *m, partial_cache *p, uint64_t user_id)
 {
-    if (m->partial && m->user_id == user_id)
+    if (p->cache && p->user_id == user_id)
         return true;
-    drop_partial(m);
-    m->partial = cache_maker_new(m, user_id, residents_allocator(m->residents));
-    m->user_id = user_id;
-    m->next_sequence = 1;
-    return m->partial != NULL;
+    cache_maker_drop(p);
+    *p = (partial_cache){
+        .cache = cache_maker_new(m, user_id, residents_allocator(m->residents)),
+        .user_id = user_id,
+        .next_sequence = 1,
+    };
+    return p->cache != NULL;
 }
 
-rebuild_result cache_maker_rebuild(cache_maker *m, uint64_t user_id)
+rebuild_result cache_maker_rebuild(cache_maker *m, partial_cache *p, uint64_t user_id)
 {
     size_t count = 0;
-    if (!begin(m, user_id) || !append_next(m, m->partial, user_id, m->next_sequence, &count)) {
-        drop_partial(m);
+    if (!begin(m, p, user_id) || !append_next(m, p->cache, user_id, p->next_sequence, &count)) {
+        cache_maker_drop(p);
         return REBUILD_NO_MEMORY;
     }
-    m->next_sequence += count;
+    p->next_sequence += count;
     if (count == LIMIT_REBUILD_CHUNK)
         return REBUILD_GOES_ON;
-    if (!residents_put(m->residents, user_id, m->partial)) {
-        drop_partial(m);
+    if (!residents_put(m->residents, user_id, p->cache)) {
+        cache_maker_drop(p);
         return REBUILD_NO_MEMORY;
     }
-    m->partial = NULL;
+    p->cache = NULL;
     return REBUILD_DONE;
 }
 
-void cache_maker_forget(cache_maker *m, uint64_t user_id)
+void cache_maker_forget(partial_cache *p, uint64_t user_id)
 {
-    if (m->user_id == user_id)
-        drop_partial(m);
+    if (p->user_id == user_id)
+        cache_maker_drop(p);
 }

@@ -21,6 +21,8 @@ static const char *const durabilities[] = {
     [CONFIG_DURABILITY_SYNC] = "sync",
     NULL,
 };
+static const char *const model_policies[] = {
+    [CONFIG_MODELS_LATEST] = "latest", [CONFIG_MODELS_MANUAL] = "manual", NULL};
 static const char *const log_levels[] = {
 #define LEVEL_TEXT(name, text) [LOG_LEVEL_##name] = text,
     LOG_LEVELS(LEVEL_TEXT)
@@ -47,6 +49,9 @@ static const option options[] = {
     {"model", OPTION_FILE, FIELD(model), NULL, 0, 0, NULL,
      "The model to score with, a safetensors file, or a folder of them: NAME.safetensors is the "
      "version NAME, and the last by name is active at the start. Required."},
+    {"model-policy", OPTION_CHOICE, FIELD(model_policy), "latest", 0, 0, model_policies,
+     "Of a folder of models. latest: the last by name is loaded when it comes, active when it is "
+     "ready, and the one before it stays loaded; manual: Models.Load and Activate say what is."},
     {"max-models", OPTION_COUNT, FIELD(max_models), "4", 1, LIMIT_MODELS, NULL,
      "Versions of the model that are loaded at once."},
     {"listen", OPTION_ADDRESSES, FIELD(listen), "127.0.0.1:7070", 0, 0, NULL,

@@ -19,6 +19,9 @@
 
 typedef enum config_scoring { CONFIG_SCORING_F32, CONFIG_SCORING_INT16 } config_scoring;
 
+/* Which of a folder's models are loaded: server/loader.h. */
+typedef enum config_models { CONFIG_MODELS_LATEST, CONFIG_MODELS_MANUAL } config_models;
+
 /* The last three are the numbers of server/store.h. */
 typedef enum config_durability {
     CONFIG_DURABILITY_AUTO,
@@ -46,6 +49,7 @@ typedef struct config {
     uint32_t log_level;  /* a log_level */
 
     uint32_t threads;                     /* event loops; 0: as many as there are cores */
+    uint32_t model_policy;                /* a config_models */
     uint32_t max_models;                  /* versions loaded at once; at most LIMIT_MODELS */
     uint32_t max_connections;             /* of one thread */
     uint32_t max_connections_per_address; /* of all threads; 0: any number */

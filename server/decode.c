@@ -102,6 +102,11 @@ typedef struct text {
     grpc_error *error;
 } text;
 
+static text text_of(const char *field, char *bytes, size_t capacity, grpc_error *error)
+{
+    return (text){.field = field, .bytes = bytes, .capacity = capacity, .error = error};
+}
+
 /* Terminates the `kept` bytes that were read, if they are such a string. */
 static bool check_text(const text *t, size_t kept, bool cut)
 {
@@ -189,12 +194,7 @@ bool decode_score(const uint8_t *message, size_t bytes, const request_limits *li
 {
     target items = {.job = j, .field = "item_ids", .limit = limits->max_candidates};
     target events = {.job = j, .field = "events", .limit = limits->max_events};
-    text model = {
-        .field = "model",
-        .bytes = j->model,
-        .capacity = sizeof j->model,
-        .error = &j->error,
-    };
+    text model = text_of("model", j->model, sizeof j->model, &j->error);
     vql_v1_ScoreRequest request = {
         .item_ids = {.funcs.decode = read_items, .arg = &items},
         .model = {.funcs.decode = read_text, .arg = &model},
@@ -375,15 +375,73 @@ bool decode_upsert(const uint8_t *message, size_t bytes, uint32_t max_items, ups
     return true;
 }
 
+bool decode_load(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+{
+    (void)limits;
+    text name = text_of("name", j->model, sizeof j->model, &j->error);
+    vql_v1_LoadModelRequest request = {.name = {.funcs.decode = read_text, .arg = &name}};
+    j->operation = OPERATION_LOAD;
+    return decode(message, bytes, vql_v1_LoadModelRequest_fields, &request, "LoadModelRequest",
+                  &j->error);
+}
+
+bool decode_unload(const uint8_t *message, size_t bytes, char name[VQL_MAX_NAME_BYTES + 1],
+                   grpc_error *error)
+{
+    text into = text_of("name", name, VQL_MAX_NAME_BYTES + 1, error);
+    vql_v1_UnloadModelRequest request = {.name = {.funcs.decode = read_text, .arg = &into}};
+    name[0] = '\0';
+    *error = (grpc_error){0};
+    return decode(message, bytes, vql_v1_UnloadModelRequest_fields, &request, "UnloadModelRequest",
+                  error);
+}
+
+/* Where shares go. */
+typedef struct share_target {
+    model_activation *out;
+    grpc_error *error;
+} share_target;
+
+static bool read_share(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)field;
+    const share_target *t = *argument;
+    if (t->out->share_count == LIMIT_MODELS) {
+        grpc_fail_field(t->error, GRPC_RESOURCE_EXHAUSTED, "TOO_MANY_ELEMENTS",
+                        "shares: more than %d", LIMIT_MODELS);
+        return false;
+    }
+    model_share *share = &t->out->shares[t->out->share_count++];
+    text name = text_of("shares.name", share->name, sizeof share->name, t->error);
+    vql_v1_ModelShare message = {.name = {.funcs.decode = read_text, .arg = &name}};
+    share->name[0] = '\0';
+    if (!pb_decode(stream, vql_v1_ModelShare_fields, &message))
+        return false;
+    share->weight = message.weight;
+    return true;
+}
+
+bool decode_activate(const uint8_t *message, size_t bytes, model_activation *out, grpc_error *error)
+{
+    share_target shares = {.out = out, .error = error};
+    text name = text_of("name", out->name, sizeof out->name, error);
+    vql_v1_ActivateModelRequest request = {
+        .name = {.funcs.decode = read_text, .arg = &name},
+        .shares = {.funcs.decode = read_share, .arg = &shares},
+    };
+    *out = (model_activation){0};
+    *error = (grpc_error){0};
+    if (!decode(message, bytes, vql_v1_ActivateModelRequest_fields, &request,
+                "ActivateModelRequest", error))
+        return false;
+    out->force = request.force;
+    return true;
+}
+
 bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SERVICE_BYTES],
                    grpc_error *error)
 {
-    text name = {
-        .field = "service",
-        .bytes = service,
-        .capacity = HEALTH_SERVICE_BYTES,
-        .error = error,
-    };
+    text name = text_of("service", service, HEALTH_SERVICE_BYTES, error);
     service[0] = '\0';
     grpc_health_v1_HealthCheckRequest request = {
         .service = {.funcs.decode = read_text, .arg = &name},

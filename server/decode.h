@@ -15,6 +15,7 @@
 
 #include "grpc.h"
 #include "job.h"
+#include "registry.h"
 #include "upsert.h"
 
 /* What one request may hold. */
@@ -38,6 +39,13 @@ bool decode_upsert_later(const uint8_t *message, size_t bytes, const request_lim
  * why.
  */
 bool decode_upsert(const uint8_t *message, size_t bytes, uint32_t max_items, upsert *out,
+                   grpc_error *error);
+
+/* Of Models: the name goes to the job's model; what is to be active, or which model is to go. */
+bool decode_load(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+bool decode_activate(const uint8_t *message, size_t bytes, model_activation *out,
+                     grpc_error *error);
+bool decode_unload(const uint8_t *message, size_t bytes, char name[VQL_MAX_NAME_BYTES + 1],
                    grpc_error *error);
 
 /*

@@ -196,6 +196,9 @@ static bool write_models(pb_ostream_t *stream, const pb_field_t *field, void *co
             .items = vql_model_shape(from.version->model)->items,
             .bytes = version_bytes(from.version),
             .weight = models->entries[i].weight,
+            .ready = version_is_ready(from.version),
+            .users = atomic_load(&from.version->progress->users),
+            .users_done = atomic_load(&from.version->progress->users_done),
         };
         if (!pb_encode_tag_for_field(stream, field) ||
             !pb_encode_submessage(stream, vql_v1_Model_fields, &model))

@@ -65,6 +65,7 @@ static store_code run_job(job *j, store *s)
     case OPERATION_SCORE:
         return run_check(j, s);
     case OPERATION_UPSERT: /* never here */
+    case OPERATION_LOAD:
         break;
     }
     return STORE_OK;

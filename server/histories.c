@@ -69,21 +69,35 @@ void histories_clear(histories *h)
         store_close(h->store);
 }
 
+/* A version serves that may be new. */
+static void adopt(histories *h, version *v)
+{
+    version_caches *c = find_caches(h, v->number);
+    if (!c)
+        c = add_caches(h, v);
+    if (!c)
+        return;
+    if (c->version != v)
+        version_caches_renew(c, v);
+    if (c->known)
+        return;
+    c->known = true;
+    const version *active = model_set_active(h->set);
+    if (!version_is_ready(v))
+        rebuild_begin(c, active == v ? NULL : find_caches(h, active->number));
+}
+
 /* Without memory for its caches a version gets them with its first job. */
 void histories_set_models(histories *h, model_set *set)
 {
     version_caches *c, *next;
     model_set *before = h->set;
+    if (set == before)
+        return;
     h->set = model_set_share(set);
     model_set_release(before);
-    for (size_t i = 0; i < set->count; i++) {
-        version *v = set->entries[i].version;
-        c = find_caches(h, v->number);
-        if (!c)
-            (void)add_caches(h, v);
-        else if (c->version != v)
-            version_caches_renew(c, v);
-    }
+    for (size_t i = 0; i < set->count; i++)
+        adopt(h, set->entries[i].version);
     for (c = LIST_FIRST(&h->caches); c; c = next) {
         next = LIST_NEXT(c, link);
         c->serves = model_set_numbered(set, c->version->number) != NULL;
@@ -190,6 +204,7 @@ void histories_finish(histories *h, job *j, store_code code)
         break;
     case OPERATION_SCORE:
     case OPERATION_UPSERT: /* never here */
+    case OPERATION_LOAD:
         break;
     }
 }
@@ -213,16 +228,39 @@ job *histories_abandon(histories *h, load_errand *done)
     return step_load(h, done, loads_abandon);
 }
 
-bool histories_untidy(const histories *h)
+/* Caches that are being made. NULL: none. */
+static version_caches *find_rebuild(const histories *h)
 {
-    return !LIST_EMPTY(&h->leaving);
+    version_caches *c;
+    LIST_FOREACH(c, &h->caches, link)
+    if (c->rebuild.running)
+        return c;
+    return NULL;
 }
 
-void histories_tidy(histories *h)
+bool histories_has_background(const histories *h)
 {
-    version_caches *c = LIST_FIRST(&h->leaving);
-    if (!c || residents_free_some(c->residents, LIMIT_TIDY_CACHES))
+    return !LIST_EMPTY(&h->leaving) || find_rebuild(h);
+}
+
+/* Gives up some caches of a version that is gone. */
+static void tidy(version_caches *c)
+{
+    if (residents_free_some(c->residents, LIMIT_TIDY_CACHES))
         return;
     LIST_REMOVE(c, link);
     version_caches_free(c);
+}
+
+void histories_work(histories *h)
+{
+    version_caches *c = LIST_FIRST(&h->leaving);
+    if (c) {
+        tidy(c);
+        return;
+    }
+    c = find_rebuild(h);
+    if (c)
+        rebuild_step(c, find_caches(h, c->rebuild.from));
+    cache_pool_settle(&h->pool);
 }

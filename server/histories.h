@@ -40,7 +40,7 @@ void histories_clear(histories *h);
 
 /*
  * Other versions serve from now on. Caches of those that do not any more are given up, a part at a
- * time by histories_tidy, when the last job of theirs is answered.
+ * time by histories_work, when the last job of theirs is answered.
  */
 void histories_set_models(histories *h, model_set *set);
 
@@ -65,10 +65,10 @@ job *histories_loaded(histories *h, load_errand *done);
 /* The same when the shard ends: the load is given up. */
 job *histories_abandon(histories *h, load_errand *done);
 
-/* True when there are caches to be given up. */
-bool histories_untidy(const histories *h);
+/* True when there is work that nobody waits for: caches to be given up, or to be made. */
+bool histories_has_background(const histories *h);
 
-/* Gives up some of them, in well under a millisecond. */
-void histories_tidy(histories *h);
+/* Does some of it, in well under a millisecond. */
+void histories_work(histories *h);
 
 #endif

@@ -27,6 +27,7 @@ typedef enum operation {
     OPERATION_GET,
     OPERATION_DELETE,
     OPERATION_UPSERT, /* of items: the upserter's, no shard's */
+    OPERATION_LOAD,   /* of a model: the loader's, no shard's */
 } operation;
 
 typedef struct job {

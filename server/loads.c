@@ -70,6 +70,11 @@ bool loads_wait(loads *l, job *j, bool *ok)
     return true;
 }
 
+bool loads_prefetch(loads *l, uint64_t user_id)
+{
+    return begin(l, user_id) != NULL;
+}
+
 /* Nobody has it any more, and nothing is to be read: the cache becomes a resident. */
 static void retire(loads *l, load *one)
 {

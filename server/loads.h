@@ -68,6 +68,9 @@ load *loads_find(const loads *l, uint64_t user_id);
  */
 bool loads_wait(loads *l, job *j, bool *ok);
 
+/* Begins a user's load, which no job waits for. False: no memory, or LIMIT_LOADS are under way. */
+bool loads_prefetch(loads *l, uint64_t user_id);
+
 /* The job has done with its load, or is dropped. It may have none. */
 void loads_leave(loads *l, job *j);
 

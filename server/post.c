@@ -30,15 +30,8 @@ static bool refuses(void *owner, uint64_t user_id, bool is_long)
     return shard_refuses(p->all[post_of_user(user_id, p->count)].shard, is_long);
 }
 
-static bool submit_upsert(void *owner, job *j)
-{
-    const post *p = owner;
-    return upserter_submit(p->upserter, j);
-}
-
 bool post_init(post *p)
 {
-    p->service->upsert = p->upserter ? submit_upsert : NULL;
     p->service->route = route;
     p->service->refuses = refuses;
     p->service->owner = p;
@@ -86,6 +79,22 @@ void post_work(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns)
             return_job(p, j);
         now = clock_ns();
     }
+}
+
+bool post_work_behind(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns)
+{
+    if (!shard_has_background(p->shard))
+        return false;
+    const uint64_t end = clock_ns() + turn_ns;
+    if (!shard_idle(p->shard)) {
+        if (++p->denied % LIMIT_BACKGROUND_SHARE == 0)
+            shard_work(p->shard);
+        return true;
+    }
+    do
+        shard_work(p->shard);
+    while (shard_has_background(p->shard) && clock_ns() < end);
+    return true;
 }
 
 void post_wake(post *p, void (*wake)(void *context, uint32_t index), void *context)

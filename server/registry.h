@@ -21,6 +21,12 @@ typedef struct registry registry;
 /* An empty one for at most max_models versions, itself at most LIMIT_MODELS. NULL: no memory. */
 registry *registry_new(uint32_t max_models);
 
+/* How many shards are to be ready for a version that is added from now on. */
+void registry_expect(registry *r, uint32_t shards);
+
+/* Has everybody told that there is a new set; before there is more than one thread. */
+void registry_on_change(registry *r, void (*tell)(void *context), void *context);
+
 /* Nobody has a view or a version any more. NULL is allowed. */
 void registry_free(registry *r);
 
@@ -31,6 +37,45 @@ void registry_free(registry *r);
  */
 grpc_status registry_add(registry *r, version *v, grpc_error *error);
 
+/* Whether a version of that name may be added, as far as that can be told before it is read. */
+grpc_status registry_check(registry *r, const char *name, grpc_error *error);
+
+/* A version's share of a split. */
+typedef struct model_share {
+    char name[VQL_MAX_NAME_BYTES + 1];
+    uint32_t weight;
+} model_share;
+
+/* What is to be active. */
+typedef struct model_activation {
+    char name[VQL_MAX_NAME_BYTES + 1]; /* of the active version; empty: the greatest share's */
+    bool force;                        /* whether it is ready or not */
+    size_t share_count;                /* 0: there is no split */
+    model_share shares[LIMIT_MODELS];
+} model_activation;
+
+/*
+ * Has a version be active, and ends the split or begins another. NOT_FOUND for a name that is not
+ * loaded, FAILED_PRECONDITION for a version that is not ready, INVALID_ARGUMENT for shares that are
+ * none.
+ */
+grpc_status registry_activate(registry *r, const model_activation *wanted, grpc_error *error);
+
+/*
+ * Takes a version out, which is freed by registry_sweep when the last request of it is answered.
+ * NOT_FOUND for a name that is not loaded, FAILED_PRECONDITION for the active version and one with
+ * a share.
+ */
+grpc_status registry_remove(registry *r, const char *name, grpc_error *error);
+
+/*
+ * Frees the versions that nobody has any more; for a thread that serves nobody, since that takes
+ * its time.
+ */
+void registry_sweep(registry *r);
+
+/* True when there are versions that registry_sweep waits for. */
+bool registry_has_unused(registry *r);
 /* Next generations of versions (version_extend), which are to serve in their place together. */
 typedef struct renewal {
     version *next[LIMIT_MODELS]; /* [count] */

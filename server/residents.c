@@ -15,6 +15,7 @@ struct residents {
     cache_pool *pool;
     uint64_t salt;
     id_map users;  /* -> resident */
+    size_t bytes;  /* of the caches */
     size_t sweep;  /* the slot that residents_free_some goes on at */
     evicted *tell; /* NULL: nobody */
     void *context;
@@ -39,6 +40,7 @@ void residents_on_evict(residents *r, evicted *tell, void *context)
 static void resident_free(resident *one)
 {
     const vql_allocator *allocator = arena_allocator(one->owner->pool->arena);
+    one->owner->bytes -= one->entry.bytes;
     vql_cache_free(one->cache);
     allocator->release(allocator->context, one);
 }
@@ -126,6 +128,7 @@ bool residents_put(residents *r, uint64_t user_id, vql_cache *cache)
     *one = (resident){.owner = r, .cache = cache};
     eviction_add(&r->pool->eviction, &one->entry, user_id ^ r->salt, resident_bytes(one));
     id_map_put(&r->users, user_id, one);
+    r->bytes += one->entry.bytes;
     return true;
 }
 
@@ -141,7 +144,43 @@ void residents_resized(residents *r, uint64_t user_id)
     resident *one = id_map_get(&r->users, user_id);
     if (!one)
         return;
+    r->bytes -= one->entry.bytes;
     eviction_resize(&r->pool->eviction, &one->entry, resident_bytes(one));
+    r->bytes += one->entry.bytes;
+}
+
+bool residents_next(const residents *r, residents_cursor *at, size_t *slots, uint64_t *user_id,
+                    uint8_t *heat)
+{
+    if (at->capacity != r->users.capacity)
+        *at = (residents_cursor){.capacity = r->users.capacity};
+    for (; at->slot<at->capacity && * slots> 0; (*slots)--) {
+        const id_map_slot *slot = &r->users.slots[at->slot++];
+        if (!slot->value)
+            continue;
+        const resident *one = slot->value;
+        *user_id = slot->id;
+        *heat = eviction_heat(&one->entry);
+        return true;
+    }
+    return false;
+}
+
+void residents_warm(residents *r, uint64_t user_id, uint8_t heat)
+{
+    resident *one = id_map_get(&r->users, user_id);
+    if (one)
+        eviction_warm(&r->pool->eviction, &one->entry, heat);
+}
+
+size_t residents_bytes(const residents *r)
+{
+    return r->bytes;
+}
+
+size_t residents_budget(const residents *r)
+{
+    return r->pool->budget_bytes;
 }
 
 size_t residents_count(const residents *r)

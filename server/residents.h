@@ -60,6 +60,26 @@ void residents_drop(residents *r, uint64_t user_id);
 /* A user's cache has changed its size. */
 void residents_resized(residents *r, uint64_t user_id);
 
+/* A place in the table of users. Zeros: its begin. */
+typedef struct residents_cursor {
+    size_t slot;
+    size_t capacity; /* of the table, by which a new one is known; then it begins again */
+} residents_cursor;
+
+/*
+ * Finds the next user and how hot its cache is (eviction_heat), looking at *slots slots at most,
+ * and takes what it looked at off that. False: there was none; the table's end, unless *slots is 0.
+ */
+bool residents_next(const residents *r, residents_cursor *at, size_t *slots, uint64_t *user_id,
+                    uint8_t *heat);
+
+/* A user's cache, if it is here, is as hot as that at least. */
+void residents_warm(residents *r, uint64_t user_id, uint8_t heat);
+
+/* The bytes of the caches, and the budget of the pool. */
+size_t residents_bytes(const residents *r);
+size_t residents_budget(const residents *r);
+
 /* How many there are. */
 size_t residents_count(const residents *r);
 

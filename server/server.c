@@ -14,6 +14,7 @@
 #include "listener.h"
 #include "log.h"
 #include "option.h"
+#include "upserter.h"
 #include "worker.h"
 
 enum {
@@ -29,6 +30,8 @@ typedef struct server {
     const config *config;
     registry *models;
     upserter *upserter;
+    loader *loader;
+    recent *requests;
     secrets *secrets;
     database *database; /* NULL: histories are in memory */
     listener listeners[LIMIT_LISTENERS];
@@ -42,6 +45,7 @@ typedef struct server {
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup, copy;
     uv_timer_t drain, watch;
+    uv_fs_event_t folder;  /* of models */
     uint64_t drain_end_ms; /* on the control loop's clock */
     bool stopping;
 } server;
@@ -94,6 +98,31 @@ static session_options session_options_of(const config *c, ledger *l)
     };
 }
 
+/* The service's owner is its post. */
+static bool control(void *owner, job *j)
+{
+    const post *p = owner;
+    return j->operation == OPERATION_UPSERT ? upserter_submit(p->upserter, j)
+                                            : loader_submit(p->loader, j);
+}
+
+/* There are other models: every thread has a turn to see them, and to let the old ones go. */
+static void on_models(void *context)
+{
+    server *s = context;
+    for (uint32_t i = 0; i < s->started; i++)
+        worker_wake(&s->workers[i]);
+}
+
+/* On the loader's thread. */
+static void on_answered(void *context, job *j)
+{
+    server *s = context;
+    const uint32_t origin = j->origin;
+    post_answer(&s->posts[origin], j);
+    worker_wake(&s->workers[origin]);
+}
+
 static void configure(worker *w, const server *s, uint32_t index, uint32_t count)
 {
     const config *c = s->config;
@@ -117,6 +146,9 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->connections.max_count = c->max_connections;
     w->connections.max_handshakes = c->max_handshakes;
     w->connections.wall_ms = wall_clock_ms;
+    w->service.control = control;
+    w->service.recent = s->requests;
+    w->post->loader = s->loader;
 }
 
 /* A shard with the stores of its own. */
@@ -274,6 +306,9 @@ static bool start_workers(server *s, uint32_t count)
         ok = worker_start(&s->workers[s->started]) == 0;
         s->started += ok;
     }
+    if (ok)
+        registry_on_change(s->models, on_models, s);
+    ok = ok && loader_start(s->loader, on_answered, s);
     if (!ok || !write_port_file(s->config->port_file, text))
         return false;
     format_addresses(s, ',', text);
@@ -334,6 +369,13 @@ static void on_hangup(uv_signal_t *handle, int number)
     secrets_reload(s->secrets, true);
 }
 
+static void on_folder(uv_fs_event_t *watch, const char *file, int events, int status)
+{
+    (void)file, (void)events, (void)status; /* the loader looks at all of it */
+    const server *s = watch->data;
+    loader_look(s->loader);
+}
+
 static void on_watch(uv_timer_t *timer)
 {
     server *s = timer->data;
@@ -368,12 +410,17 @@ static bool init_control(server *s)
     (void)uv_timer_init(&s->loop, &s->drain);
     (void)uv_timer_init(&s->loop, &s->watch);
     (void)uv_signal_init(&s->loop, &s->copy);
+    (void)uv_fs_event_init(&s->loop, &s->folder);
+    s->folder.data = s;
     s->copy.data = s;
     s->terminate.data = s;
     s->interrupt.data = s;
     s->hangup.data = s;
     s->drain.data = s;
     s->watch.data = s;
+    const char *folder = loader_folder(s->loader);
+    if (folder && uv_fs_event_start(&s->folder, on_folder, folder, 0) != 0)
+        log_warn("the folder of models cannot be watched, and is looked at once a second");
     return uv_timer_start(&s->watch, on_watch, WATCH_MS, WATCH_MS) == 0 &&
            uv_signal_start(&s->hangup, on_hangup, SIGHUP) == 0 &&
            uv_signal_start(&s->terminate, on_signal, SIGTERM) == 0 &&
@@ -389,12 +436,14 @@ static void clear_control(server *s)
     uv_close((uv_handle_t *)&s->copy, NULL);
     uv_close((uv_handle_t *)&s->drain, NULL);
     uv_close((uv_handle_t *)&s->watch, NULL);
+    uv_close((uv_handle_t *)&s->folder, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&s->loop);
 }
 
 static void stop_workers(server *s)
 {
+    loader_stop(s->loader);
     command_all(s, WORKER_STOP);
     for (uint32_t i = 0; i < s->started; i++)
         worker_join(&s->workers[i]);
@@ -420,8 +469,6 @@ static void wait_until_seen(void *context)
 {
     const server *s = context;
     const uint64_t revision = registry_revision(s->models);
-    for (uint32_t i = 0; i < s->count; i++)
-        worker_wake(&s->workers[i]);
     for (uint32_t i = 0, waited = 0; i < s->count && waited < SEEN_MS * LOOKS_PER_MS;) {
         worker *w = &s->workers[i];
         if (atomic_load_explicit(&w->models_revision, memory_order_acquire) >= revision) {
@@ -433,19 +480,18 @@ static void wait_until_seen(void *context)
     }
 }
 
-/* From the upserter's thread. */
-static void return_upsert(void *context, job *j)
+bool server_run(const config *c, registry *models, loader *loads, items *upserts, recent *requests,
+                database *d, secrets *files)
 {
-    const server *s = context;
-    const uint32_t origin = j->origin;
-    post_answer(&s->posts[origin], j);
-    worker_wake(&s->workers[origin]);
-}
-
-bool server_run(const config *c, registry *models, items *upserts, database *d, secrets *files)
-{
-    server s = {.config = c, .models = models, .database = d, .secrets = files};
-    const upserter_owner owner = {wait_until_seen, return_upsert, &s};
+    server s = {
+        .config = c,
+        .models = models,
+        .loader = loads,
+        .requests = requests,
+        .database = d,
+        .secrets = files,
+    };
+    const upserter_owner owner = {wait_until_seen, on_answered, &s};
     const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();
     if (c->memory > 0 && c->memory / count < LIMIT_LEAST_MEMORY) {
         log_error("memory: too little for each thread", log_u64("memory", c->memory),
@@ -465,6 +511,7 @@ bool server_run(const config *c, registry *models, items *upserts, database *d, 
         free(s.posts);
         return false;
     }
+    registry_expect(models, count);
     (void)signal(SIGPIPE, SIG_IGN);
     const bool ok = start_workers(&s, count);
     if (ok)

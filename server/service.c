@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "limit.h"
+#include "model_calls.h"
 #include "validate.h"
 
 /* What happens to the calls of an rpc, whose data it is. */
@@ -15,10 +16,11 @@ typedef struct method {
     bool (*decode)(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
     bool (*encode)(message_buffer *out, const job *j);
 
-    bool upserts; /* a method of items: for who applies them, not for a shard */
+    bool controls; /* jobs of which are no shard's, but who controls the models' */
 
-    /* Methods that do not: answers one request at once, finishing the call unless it goes on. */
-    void (*answer)(service *s, exchange *x, const uint8_t *message, size_t bytes);
+    /* Methods of models that are answered at once. */
+    grpc_status (*answer)(model_view *models, const uint8_t *message, size_t bytes,
+                          message_buffer *out, grpc_error *error);
 } method;
 
 /* Why something ends with UNAVAILABLE, for programs and for people. */
@@ -59,8 +61,6 @@ struct exchange {
     LIST_ENTRY(exchange) in_list;
 };
 
-static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes);
-
 static const method score = {
     .scope = TOKEN_SCOPE_SCORE, .decode = decode_score, .encode = encode_score};
 static const method score_stream = {
@@ -74,11 +74,12 @@ static const method append_stream = {.streaming = true,
 static const method get = {.scope = TOKEN_SCOPE_APPEND, .decode = decode_get, .encode = encode_get};
 static const method delete = {
     .scope = TOKEN_SCOPE_APPEND, .decode = decode_delete, .encode = encode_delete};
-static const method upsert_many = {.scope = TOKEN_SCOPE_ADMIN,
-                                   .decode = decode_upsert_later,
-                                   .encode = encode_upserted,
-                                   .upserts = true};
-static const method list_models = {.scope = TOKEN_SCOPE_ANY, .answer = answer_models};
+static const method upsert_many = {
+    .decode = decode_upsert_later, .encode = encode_upserted, .controls = true};
+static const method list_models = {.scope = TOKEN_SCOPE_ANY, .answer = model_calls_list};
+static const method load_model = {.decode = decode_load, .controls = true};
+static const method activate_model = {.answer = model_calls_activate};
+static const method unload_model = {.answer = model_calls_unload};
 
 /* How many requests more there is room for, if they are as large as those under way. */
 static uint64_t count_room(const service *s)
@@ -295,6 +296,15 @@ static void on_call(void *context, call *c, const char *path)
         begin(x);
 }
 
+/* Writes a job's answer to s->message. False: no memory. */
+static bool encode(service *s, const exchange *x, const job *j)
+{
+    grpc_error error;
+    if (!x->method->encode)
+        return model_calls_answer(&s->models, &s->message, &error) == GRPC_OK;
+    return x->method->encode(&s->message, j);
+}
+
 /* Sends the answers that are due. The exchange may be gone afterwards. */
 static void send_answers(service *s, exchange *x)
 {
@@ -305,8 +315,7 @@ static void send_answers(service *s, exchange *x)
             finish(x, &error);
             return;
         }
-        if (!x->method->encode(&s->message, j) ||
-            !call_send(x->call, s->message.bytes, s->message.count)) {
+        if (!encode(s, x, j) || !call_send(x->call, s->message.bytes, s->message.count)) {
             finish_no_memory(x);
             return;
         }
@@ -403,24 +412,21 @@ static bool is_refused(const service *s, const exchange *x, const uint8_t *messa
                           decode_most_candidates(message, bytes) > LIMIT_SHORT_CANDIDATES);
 }
 
-/* Sends a request for items to who applies it. */
-static bool dispatch_upsert(service *s, const exchange *x, job *j, const uint8_t *message,
-                            size_t bytes)
+/* Sends a job to who controls the models. False: the job's error says why not. */
+static bool send_control(service *s, job *j)
 {
-    if (!x->method->decode(message, bytes, &s->limits, j))
-        return false;
     job_count(&s->jobs, j);
-    if (s->upsert)
-        return s->upsert(s->owner, j);
-    (void)grpc_fail(&j->error, GRPC_UNIMPLEMENTED, "this server does not take items");
+    if (s->control)
+        return s->control(s->owner, j);
+    (void)grpc_fail(&j->error, GRPC_FAILED_PRECONDITION, "the server keeps its models");
     return false;
 }
 
 /* Decodes and validates a request and sends it on its way. False: the job's error says why not. */
 static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, size_t bytes)
 {
-    if (x->method->upserts)
-        return dispatch_upsert(s, x, j, message, bytes);
+    if (x->method->controls)
+        return x->method->decode(message, bytes, &s->limits, j) && send_control(s, j);
     if (is_refused(s, x, message, bytes)) {
         pushback_note(&s->pushback, true);
         return fail_unavailable(s, &j->error, &too_many_waiting);
@@ -431,6 +437,8 @@ static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, si
     const size_t tasks = vql_model_shape(j->version->model)->tasks;
     if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks))
         return fail_unavailable(s, &j->error, &no_memory);
+    if (s->recent && j->operation == OPERATION_SCORE && s->scored++ % LIMIT_WARM_UP_EVERY == 0)
+        recent_note(s->recent, j);
     job_count(&s->jobs, j);
     pushback_note(&s->pushback, false);
     return s->route(s->owner, j);
@@ -447,6 +455,17 @@ static void start_job(service *s, exchange *x, const uint8_t *message, size_t by
         call_hold(x->call);
     else if (x->method->streaming && has_share(s, x->peer))
         wait_for_room(x);
+}
+
+static void answer_at_once(service *s, exchange *x, const uint8_t *message, size_t bytes)
+{
+    grpc_error error;
+    if (x->method->answer(&s->models, message, bytes, &s->message, &error) != GRPC_OK)
+        finish(x, &error);
+    else if (call_send(x->call, s->message.bytes, s->message.count))
+        finish_ok(x);
+    else
+        finish_no_memory(x);
 }
 
 static void on_message(void *context, call *c, const uint8_t *message, size_t bytes)
@@ -467,7 +486,7 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
         return;
     }
     if (x->method->answer)
-        x->method->answer(s, x, message, bytes);
+        answer_at_once(s, x, message, bytes);
     else
         start_job(s, x, message, bytes);
 }
@@ -531,17 +550,6 @@ void service_overloaded(service *s, job *j, unsigned waiting)
     j->error.pushback_ms = pushback_ms(&s->pushback);
 }
 
-static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes)
-{
-    (void)message; /* ListModelsRequest has no fields */
-    (void)bytes;
-    if (encode_models(&s->message, model_view_set(&s->models)) &&
-        call_send(x->call, s->message.bytes, s->message.count))
-        finish_ok(x);
-    else
-        finish_no_memory(x);
-}
-
 static const rpc scoring[] = {
     {"/vql.v1.Scoring/Score", &handler, false, &score},
     {"/vql.v1.Scoring/ScoreStream", &handler, true, &score_stream},
@@ -556,6 +564,9 @@ static const rpc history[] = {
 
 static const rpc model_rpcs[] = {
     {"/vql.v1.Models/List", &handler, false, &list_models},
+    {"/vql.v1.Models/Load", &handler, false, &load_model},
+    {"/vql.v1.Models/Activate", &handler, false, &activate_model},
+    {"/vql.v1.Models/Unload", &handler, false, &unload_model},
     {"/vql.v1.Models/UpsertItems", &handler, false, &upsert_many},
 };
 

@@ -24,6 +24,7 @@
 #include "job.h"
 #include "model_view.h"
 #include "pushback.h"
+#include "recent.h"
 #include "router.h"
 
 typedef struct exchange exchange;
@@ -42,8 +43,12 @@ typedef struct service {
     bool (*route)(void *owner, job *j);
     /* Whether a user's shard refuses more of a kind (shard_refuses); NULL: none does. */
     bool (*refuses)(void *owner, uint64_t user_id, bool is_long);
-    /* Sends a job to who applies items, as route does to a shard; NULL: nobody does. */
-    bool (*upsert)(void *owner, job *j);
+    /*
+     * Sends a job that is no shard's (OPERATION_LOAD, OPERATION_UPSERT) on, as route does to a
+     * shard; NULL: nobody takes them.
+     */
+    bool (*control)(void *owner, job *j);
+    recent *recent; /* requests that new models are tried with; NULL: none are kept */
     void *owner;
 
     /* The owner's clock, brought up to date before it feeds a session. */
@@ -54,6 +59,7 @@ typedef struct service {
 
     /* The service's own; zeros at first. */
     bool draining;
+    uint32_t scored; /* requests, modulo 2^32 */
     job_pool jobs;
     ledger ledger;     /* of the thread; its limit is set by the owner */
     pushback pushback; /* for those that are refused here */

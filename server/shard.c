@@ -230,7 +230,7 @@ static vql_cache *find_large_cache(lane *l, job *j, progress *p)
     if (l->kind != LANE_REBUILD)
         return NULL;
     l->phase = LANE_REBUILDING;
-    switch (cache_maker_rebuild(&c->maker, j->user_id)) {
+    switch (cache_maker_rebuild(&c->maker, &c->maker.partial, j->user_id)) {
     case REBUILD_GOES_ON:
         *p = GOES_ON;
         return NULL;
@@ -470,6 +470,16 @@ static job *finish_job(shard *s, job *j, uint64_t now_ns)
     histories_finish(&s->histories, j, j->errand.code);
     cache_pool_settle(&s->histories.pool);
     return j;
+}
+
+bool shard_has_background(const shard *s)
+{
+    return histories_has_background(&s->histories);
+}
+
+void shard_work(shard *s)
+{
+    histories_work(&s->histories);
 }
 
 /* Takes something that the clerk has done: a job when it is answered, else NULL. */

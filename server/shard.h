@@ -68,6 +68,15 @@ bool shard_refuses(const shard *s, bool is_long);
 /* True when there is nothing to work on: no job waits, but for the clerk. */
 bool shard_idle(const shard *s);
 
+/* True when there is work that no job waits for. */
+bool shard_has_background(const shard *s);
+
+/*
+ * Does some of it, in well under a millisecond: frees caches of models that are gone, or makes some
+ * of a model that is new.
+ */
+void shard_work(shard *s);
+
 /* Takes some job back out, unanswered. NULL: none waits. */
 job *shard_take(shard *s);
 

@@ -63,6 +63,7 @@ version *version_new(vql_model *model, vql_catalog *catalog, const char *name)
     (void)snprintf(v->name, sizeof v->name, "%s", name ? name : vql_model_name(model));
     v->model = model;
     v->catalog = catalog;
+    v->progress = &v->own_progress;
     return v;
 }
 
@@ -73,6 +74,7 @@ version *version_extend(version *v, vql_catalog *catalog)
         return NULL;
     next->number = v->number;
     next->first = version_share(v->first ? v->first : v);
+    next->progress = v->progress;
     return next;
 }
 
@@ -133,6 +135,11 @@ void version_release(version *v)
 bool version_is_last(const version *v)
 {
     return atomic_load_explicit(&v->references, memory_order_acquire) == 1;
+}
+
+bool version_is_ready(const version *v)
+{
+    return atomic_load_explicit(&v->progress->shards, memory_order_acquire) == 0;
 }
 
 size_t version_bytes(const version *v)

@@ -18,13 +18,24 @@
 #include "vql/error.h"
 #include "vql/model.h"
 
+/*
+ * How far the shards have come with the caches of a version that was added while they served: of
+ * the users whose caches of the active version were in memory. Counts of all shards together.
+ */
+typedef struct version_progress {
+    atomic_uint shards; /* that are not through; 0: the version is ready */
+    atomic_uint_fast64_t users, users_done;
+} version_progress;
+
 typedef struct version {
     atomic_size_t references;
     uint64_t number; /* the registry's, never used again: by it caches are told apart */
     char name[VQL_MAX_NAME_BYTES + 1]; /* by which requests ask for it */
     vql_model *model;
     vql_catalog *catalog;
-    struct version *first; /* the generation whose model this is; NULL: its own */
+    struct version *first;      /* the generation whose model this is; NULL: its own */
+    version_progress *progress; /* the first generation's */
+    version_progress own_progress;
 } version;
 
 /*
@@ -54,6 +65,9 @@ void version_release(version *v);
 
 /* True when the caller's reference is the only one; nobody else can get one any more then. */
 bool version_is_last(const version *v);
+
+/* True when every shard has made the caches that it makes before they are asked for. */
+bool version_is_ready(const version *v);
 
 /* What the model and its tables take. */
 size_t version_bytes(const version *v);

@@ -50,6 +50,7 @@ void version_caches_free(version_caches *c)
     for (uint32_t i = 0; i < LANES; i++)
         vql_scorer_free(c->scorers[i]);
     loads_clear(&c->loads);
+    cache_maker_drop(&c->rebuild.partial);
     cache_maker_clear(&c->maker);
     residents_free(c->residents);
     version_release(c->version);
@@ -134,5 +135,6 @@ void version_caches_erased(version_caches *c, uint64_t user_id)
     if (one)
         loads_erased(one);
     residents_drop(c->residents, user_id);
-    cache_maker_forget(&c->maker, user_id);
+    cache_maker_forget(&c->maker.partial, user_id);
+    cache_maker_forget(&c->rebuild.partial, user_id);
 }

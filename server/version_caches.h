@@ -14,6 +14,7 @@
 #include "clerk.h"
 #include "lane.h"
 #include "loads.h"
+#include "rebuild.h"
 #include "residents.h"
 #include "snapshots.h"
 #include "store.h"
@@ -23,12 +24,13 @@
 typedef struct version_caches {
     LIST_ENTRY(version_caches) link; /* the owner's */
     version *version;                /* with a reference */
-    bool serves;                     /* the owner's: it is in the set */
+    bool known, serves;              /* the owner's: it was, and is, in a set */
     size_t jobs;                     /* that score with it */
     residents *residents;
     cache_maker maker;
     loads loads; /* with a clerk */
     snapshots *snapshots;
+    rebuild rebuild;
     vql_scorer *scorers[LANES];       /* NULL until there is a use for one */
     const vql_catalog *scored[LANES]; /* what the scorer of a lane is of */
 } version_caches;

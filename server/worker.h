@@ -57,7 +57,8 @@ struct worker {
     uv_async_t wakeup;
     uv_prepare_t turn_start;
     uv_check_t turn_end;
-    uv_idle_t busy; /* active while the shard has work: the loop does not block */
+    uv_timer_t behind; /* active while the shard has work that nobody waits for */
+    uv_idle_t busy;    /* active while the shard has work: the loop does not block */
 
     atomic_int command;                   /* a worker_command, by the control thread */
     worker_command obeyed;                /* the last one carried out */

@@ -172,6 +172,15 @@ vqlc_call *vqlc_models(vqlc_channel *channel, const vqlc_call_options *options,
 vqlc_call *vqlc_upsert_items(vqlc_channel *channel, const Vql__V1__UpsertItemsRequest *request,
                              const vqlc_call_options *options, vqlc_upsert_items_done on_done,
                              void *arg);
+
+/* Change which models there are; the answer is what vqlc_models would say then. */
+vqlc_call *vqlc_load_model(vqlc_channel *channel, const Vql__V1__LoadModelRequest *request,
+                           const vqlc_call_options *options, vqlc_models_done on_done, void *arg);
+vqlc_call *vqlc_activate_model(vqlc_channel *channel, const Vql__V1__ActivateModelRequest *request,
+                               const vqlc_call_options *options, vqlc_models_done on_done,
+                               void *arg);
+vqlc_call *vqlc_unload_model(vqlc_channel *channel, const Vql__V1__UnloadModelRequest *request,
+                             const vqlc_call_options *options, vqlc_models_done on_done, void *arg);
 vqlc_call *vqlc_health(vqlc_channel *channel, const char *service, const vqlc_call_options *options,
                        vqlc_health_done on_done, void *arg);
 
