@@ -94,11 +94,12 @@ static bool read_event(pb_istream_t *stream, const pb_field_t *field, void **arg
     return job_add_event(t->job, &e) || out_of_memory(&t->job->error);
 }
 
-/* A string that is copied into `capacity` bytes; one that is longer is cut between characters. */
+/* A string that is copied into `capacity` bytes; a longer one is cut between characters. */
 typedef struct text {
     const char *field;
     char *bytes;
     size_t capacity;
+    bool whole; /* one that is longer is refused */
     grpc_error *error;
 } text;
 
@@ -130,6 +131,11 @@ static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **argu
     (void)field;
     const text *t = *argument;
     const bool cut = stream->bytes_left >= t->capacity;
+    if (cut && t->whole) {
+        grpc_fail_field(t->error, GRPC_INVALID_ARGUMENT, "TOO_LONG", "%s: %zu bytes; at most %zu",
+                        t->field, stream->bytes_left, t->capacity - 1);
+        return false;
+    }
     const size_t kept = cut ? t->capacity - 1 : stream->bytes_left;
     return pb_read(stream, (pb_byte_t *)t->bytes, kept) && check_text(t, kept, cut) &&
            pb_read(stream, NULL, stream->bytes_left);
@@ -379,6 +385,7 @@ bool decode_load(const uint8_t *message, size_t bytes, const request_limits *lim
 {
     (void)limits;
     text name = text_of("name", j->model, sizeof j->model, &j->error);
+    name.whole = true;
     vql_v1_LoadModelRequest request = {.name = {.funcs.decode = read_text, .arg = &name}};
     j->operation = OPERATION_LOAD;
     return decode(message, bytes, vql_v1_LoadModelRequest_fields, &request, "LoadModelRequest",
@@ -389,6 +396,7 @@ bool decode_unload(const uint8_t *message, size_t bytes, char name[VQL_MAX_NAME_
                    grpc_error *error)
 {
     text into = text_of("name", name, VQL_MAX_NAME_BYTES + 1, error);
+    into.whole = true;
     vql_v1_UnloadModelRequest request = {.name = {.funcs.decode = read_text, .arg = &into}};
     name[0] = '\0';
     *error = (grpc_error){0};
@@ -413,6 +421,7 @@ static bool read_share(pb_istream_t *stream, const pb_field_t *field, void **arg
     }
     model_share *share = &t->out->shares[t->out->share_count++];
     text name = text_of("shares.name", share->name, sizeof share->name, t->error);
+    name.whole = true;
     vql_v1_ModelShare message = {.name = {.funcs.decode = read_text, .arg = &name}};
     share->name[0] = '\0';
     if (!pb_decode(stream, vql_v1_ModelShare_fields, &message))
@@ -425,6 +434,7 @@ bool decode_activate(const uint8_t *message, size_t bytes, model_activation *out
 {
     share_target shares = {.out = out, .error = error};
     text name = text_of("name", out->name, sizeof out->name, error);
+    name.whole = true;
     vql_v1_ActivateModelRequest request = {
         .name = {.funcs.decode = read_text, .arg = &name},
         .shares = {.funcs.decode = read_share, .arg = &shares},

@@ -80,7 +80,7 @@ static store_code run_load(load_errand *l, store *s)
         return code;
     if (l->next_sequence == 0) {
         l->next_sequence = 1;
-        code = store_load(s, l->user_id, &l->snapshot);
+        code = store_load(s, l->user_id, l->model, &l->snapshot);
         if (code != STORE_OK)
             return code;
         if (l->snapshot.bytes && l->snapshot.born == l->info.born)
@@ -92,6 +92,11 @@ static store_code run_load(load_errand *l, store *s)
                     left < LIMIT_REBUILD_CHUNK ? (size_t)left : LIMIT_REBUILD_CHUNK, &l->count);
 }
 
+static store_code run_save(const save_errand *e, store *s)
+{
+    return store_save(s, e->user_id, &e->snapshot, &e->keep);
+}
+
 static store_code run(errand *e, store *s)
 {
     switch (e->kind) {
@@ -100,8 +105,7 @@ static store_code run(errand *e, store *s)
     case ERRAND_LOAD:
         return run_load((load_errand *)(void *)e, s);
     case ERRAND_SAVE:
-        return store_save(s, ((save_errand *)(void *)e)->user_id,
-                          &((save_errand *)(void *)e)->snapshot);
+        return run_save((const save_errand *)(const void *)e, s);
     }
     return STORE_OK;
 }

@@ -95,6 +95,7 @@ void histories_set_models(histories *h, model_set *set)
     if (set == before)
         return;
     h->set = model_set_share(set);
+    h->snapshots.models = h->set;
     model_set_release(before);
     for (size_t i = 0; i < set->count; i++)
         adopt(h, set->entries[i].version);

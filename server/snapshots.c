@@ -4,7 +4,17 @@
 
 #include "limit.h"
 
-void snapshots_send(snapshots *s, uint64_t user_id, const vql_cache *cache, cache_mark *mark)
+/* The models whose snapshots stay. */
+static snapshot_keep keep_of(const model_set *models)
+{
+    snapshot_keep keep = {.count = models->count};
+    for (size_t i = 0; i < models->count; i++)
+        keep.models[i] = vql_model_fingerprint(models->entries[i].version->model);
+    return keep;
+}
+
+void snapshots_send(snapshots *s, const version *v, uint64_t user_id, const vql_cache *cache,
+                    cache_mark *mark)
 {
     const size_t bytes = vql_cache_serialized_size(cache);
     if (s->bytes + bytes > LIMIT_SNAPSHOT_BYTES)
@@ -18,8 +28,12 @@ void snapshots_send(snapshots *s, uint64_t user_id, const vql_cache *cache, cach
     vql_cache_serialize(cache, out);
     e->errand.kind = ERRAND_SAVE;
     e->user_id = user_id;
-    e->snapshot = (store_snapshot){
-        .born = mark->born, .sequence = mark->sequence, .bytes = out, .count = bytes};
+    e->keep = keep_of(s->models);
+    e->snapshot = (store_snapshot){.model = vql_model_fingerprint(v->model),
+                                   .born = mark->born,
+                                   .sequence = mark->sequence,
+                                   .bytes = out,
+                                   .count = bytes};
     s->bytes += bytes;
     mark->saved = mark->sequence;
     clerk_send(s->clerk, &e->errand);

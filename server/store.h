@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "event.h"
+#include "limit.h"
 
 /* What became of an operation. But for STORE_OK nothing was changed, and nothing filled in. */
 typedef enum store_code {
@@ -41,19 +42,29 @@ typedef struct history_info {
     size_t bytes;
 } history_info;
 
-/* A cache as it was when it had the events up to a sequence number, in its serialized form. */
+/*
+ * A model's cache as it was when it had the events up to a sequence number, in its serialized form.
+ */
 typedef struct store_snapshot {
+    uint64_t model;          /* its fingerprint */
     uint64_t born, sequence; /* of the history */
     uint8_t *bytes;          /* [count]; NULL: there is none */
     size_t count;
 } store_snapshot;
+
+/* Models by their fingerprints: snapshots of others are of no use any more. */
+typedef struct snapshot_keep {
+    size_t count;
+    uint64_t models[LIMIT_MODELS];
+} snapshot_keep;
 
 typedef struct store store;
 
 typedef struct store_operations {
     store_code (*append)(store *s, uint64_t user_id, event *events, size_t *count,
                          history_info *info);
-    store_code (*save)(store *s, uint64_t user_id, const store_snapshot *snapshot);
+    store_code (*save)(store *s, uint64_t user_id, const store_snapshot *snapshot,
+                       const snapshot_keep *keep);
     store_code (*erase)(store *s, uint64_t user_id, uint64_t *erased);
     store_code (*commit)(store *s);
     void (*pin)(store *s);
@@ -62,7 +73,7 @@ typedef struct store_operations {
     store_code (*info)(store *s, uint64_t user_id, history_info *info);
     store_code (*read)(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max,
                        size_t *count);
-    store_code (*load)(store *s, uint64_t user_id, store_snapshot *out);
+    store_code (*load)(store *s, uint64_t user_id, uint64_t model, store_snapshot *out);
     void (*close)(store *s);
 } store_operations;
 
@@ -88,12 +99,13 @@ static inline store_code store_append(store *s, uint64_t user_id, event *events,
 }
 
 /*
- * Keeps a snapshot in the place of the one before. One of another history than the user's present
- * one is passed over.
+ * Keeps a snapshot in the place of the model's one before, and drops the user's snapshots of models
+ * that are not to be kept. One of another history than the user's present one is passed over.
  */
-static inline store_code store_save(store *s, uint64_t user_id, const store_snapshot *snapshot)
+static inline store_code store_save(store *s, uint64_t user_id, const store_snapshot *snapshot,
+                                    const snapshot_keep *keep)
 {
-    return s->operations->save(s, user_id, snapshot);
+    return s->operations->save(s, user_id, snapshot, keep);
 }
 
 /*
@@ -148,10 +160,10 @@ static inline store_code store_read(store *s, uint64_t user_id, uint64_t first_s
     return s->operations->read(s, user_id, first_sequence, out, max, count);
 }
 
-/* The snapshot that was saved last, if it is whole; its bytes are the caller's to free. */
-static inline store_code store_load(store *s, uint64_t user_id, store_snapshot *out)
+/* A model's snapshot that was saved last, if it is whole; its bytes are the caller's to free. */
+static inline store_code store_load(store *s, uint64_t user_id, uint64_t model, store_snapshot *out)
 {
-    return s->operations->load(s, user_id, out);
+    return s->operations->load(s, user_id, model, out);
 }
 
 /* Frees the store; what was not committed is lost. */

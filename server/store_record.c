@@ -75,7 +75,7 @@ bool record_key_parse(const char *key, size_t count, uint64_t *user_id, record_k
     if (count <= RECORD_USER_BYTES || key[0] != 'u')
         return false;
     const uint8_t code = (uint8_t)key[RECORD_USER_BYTES];
-    const bool numbered = code == RECORD_EVENT || code == RECORD_ID;
+    const bool numbered = code != RECORD_HEAD;
     if (code > RECORD_ID || count != RECORD_USER_BYTES + 1 + (numbered ? 8u : 0u))
         return false;
     *user_id = get_big(key + 1);

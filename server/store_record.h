@@ -6,7 +6,7 @@
  *   i number                        an UpsertItemsRequest, as it came; numbered from 1
  *   m "format"                      u32: RECORD_FORMAT
  *   u user 0                        the head: born, sequence, first and last time, bytes
- *   u user 1                        the snapshot: "VQLS", version, CRC-32, born, sequence, cache
+ *   u user 1 model's fingerprint    its snapshot: "VQLS", version, CRC-32, born, sequence, cache
  *   u user 2 last sequence          events, RECORD_EVENTS at most, up to that sequence number
  *   u user 3 event id               nothing: the id was applied
  */
@@ -41,10 +41,10 @@ typedef struct record_key {
 record_key record_key_items(uint64_t number);
 bool record_key_parse_items(const char *key, size_t count, uint64_t *number);
 
-/* The key of a user's only record of a kind, HEAD or SNAPSHOT. */
+/* The key of a user's only record of a kind, HEAD; the begin of the keys of other kinds. */
 record_key record_key_of(uint64_t user_id, record_kind kind);
 
-/* The key of an event's or an id's record: number is the sequence number or the id. */
+/* The key of another record: number is the fingerprint, the sequence number or the id. */
 record_key record_key_numbered(uint64_t user_id, record_kind kind, uint64_t number);
 
 /*

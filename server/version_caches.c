@@ -8,7 +8,7 @@ static void on_evict(void *context, uint64_t user_id, const vql_cache *cache, ca
 {
     version_caches *c = context;
     if (mark.sequence - mark.saved >= LIMIT_SNAPSHOT_EVENTS)
-        snapshots_send(c->snapshots, user_id, cache, &mark);
+        snapshots_send(c->snapshots, c->version, user_id, cache, &mark);
 }
 
 version_caches *version_caches_new(version *v, const caches_options *options)
@@ -126,7 +126,7 @@ void version_caches_appended(version_caches *c, uint64_t user_id, const event *e
     mark->born = info->born;
     mark->sequence = info->sequence;
     if (loaded && mark->sequence - mark->saved >= LIMIT_SNAPSHOT_GROWTH)
-        snapshots_send(c->snapshots, user_id, cache, mark);
+        snapshots_send(c->snapshots, c->version, user_id, cache, mark);
 }
 
 void version_caches_erased(version_caches *c, uint64_t user_id)

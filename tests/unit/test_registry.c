@@ -1,3 +1,5 @@
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "check_main.h"
@@ -178,6 +180,103 @@ START_TEST(a_new_weight_moves_no_more_than_it_has_to)
 }
 END_TEST
 
+enum { THREADS = 3, SWAPS = 300 };
+
+static atomic_bool over;
+
+/* A thread that serves: each request finds its version whole from its begin to its end. */
+static void *serve(void *unused)
+{
+    model_view view;
+    (void)unused;
+    if (!model_view_init(&view, r))
+        abort();
+    for (uint64_t user = 0; !atomic_load(&over); user++) {
+        model_hold *held = model_view_hold(&view);
+        const version *v = model_set_choose(held->set, user);
+        (void)model_view_refresh(&view);
+        if (vql_model_shape(v->model)->tasks != 2 || vql_catalog_model(v->catalog) != v->model)
+            abort();
+        model_view_let_go(&view, held);
+    }
+    model_view_clear(&view);
+    return NULL;
+}
+
+/* Versions come, take over and are freed while threads have them. */
+START_TEST(versions_change_under_load)
+{
+    pthread_t threads[THREADS];
+    (void)add(0, "v0");
+    for (size_t i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, serve, NULL), 0);
+    for (unsigned i = 1; i <= SWAPS; i++) {
+        char before[16];
+        model_activation wanted = {.force = i % 2 == 0};
+        (void)snprintf(before, sizeof before, "v%u", i - 1);
+        (void)snprintf(wanted.name, sizeof wanted.name, "v%u", i);
+        (void)add(i, wanted.name);
+        ck_assert_int_eq(registry_activate(r, &wanted, &error), GRPC_OK);
+        ck_assert_int_eq(registry_remove(r, before, &error), GRPC_OK);
+        registry_sweep(r);
+    }
+    atomic_store(&over, true);
+    for (size_t i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    registry_sweep(r);
+    ck_assert(!registry_has_unused(r));
+}
+END_TEST
+
+static model_activation activation(const char *name)
+{
+    model_activation wanted = {.share_count = 0};
+    (void)snprintf(wanted.name, sizeof wanted.name, "%s", name);
+    return wanted;
+}
+
+static void share(model_activation *wanted, const char *name, uint32_t weight)
+{
+    model_share *added = &wanted->shares[wanted->share_count++];
+    (void)snprintf(added->name, sizeof added->name, "%s", name);
+    added->weight = weight;
+}
+
+START_TEST(what_is_active_changes_as_a_whole_or_not)
+{
+    (void)add(1, "a");
+    registry_expect(r, 2);
+    version *b = add(2, "b");
+    const uint64_t revision = registry_revision(r);
+    model_activation wanted = activation("b");
+    ck_assert_int_eq(registry_activate(r, &wanted, &error), GRPC_FAILED_PRECONDITION);
+    ck_assert_str_eq(error.reason, "MODEL_NOT_READY");
+    wanted = activation("c");
+    ck_assert_int_eq(registry_activate(r, &wanted, &error), GRPC_NOT_FOUND);
+    wanted = activation("a");
+    share(&wanted, "a", 1);
+    share(&wanted, "b", 1);
+    ck_assert_int_eq(registry_activate(r, &wanted, &error), GRPC_FAILED_PRECONDITION);
+    wanted.force = true;
+    share(&wanted, "b", 2);
+    ck_assert_int_eq(registry_activate(r, &wanted, &error), GRPC_INVALID_ARGUMENT);
+    ck_assert_uint_eq(registry_revision(r), revision);
+    wanted.share_count = 2;
+    ck_assert_int_eq(registry_activate(r, &wanted, &error), GRPC_OK);
+    ck_assert_int_eq(registry_remove(r, "b", &error), GRPC_FAILED_PRECONDITION);
+    wanted = activation("a");
+    ck_assert_int_eq(registry_activate(r, &wanted, &error), GRPC_OK);
+    ck_assert_int_eq(registry_remove(r, "a", &error), GRPC_FAILED_PRECONDITION);
+    atomic_store(&b->progress->shards, 0);
+    wanted = activation("b");
+    ck_assert_int_eq(registry_activate(r, &wanted, &error), GRPC_OK);
+    ck_assert_int_eq(registry_remove(r, "a", &error), GRPC_OK);
+    ck_assert(registry_has_unused(r));
+    registry_sweep(r);
+    ck_assert(!registry_has_unused(r));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("registry");
@@ -189,6 +288,8 @@ int main(void)
     tcase_add_test(test, a_generation_takes_the_place_of_the_one_before);
     tcase_add_test(test, a_split_is_as_its_weights);
     tcase_add_test(test, a_new_weight_moves_no_more_than_it_has_to);
+    tcase_add_test(test, versions_change_under_load);
+    tcase_add_test(test, what_is_active_changes_as_a_whole_or_not);
     suite_add_tcase(suite, test);
     return check_main(suite);
 }

@@ -232,7 +232,8 @@ START_TEST(answers_the_same_when_opened_again)
     size_t snapshots = 0;
     for (uint64_t user = 0; user < USERS; user++) {
         store_snapshot found;
-        ck_assert_int_eq(store_load(s, user, &found), STORE_OK);
+        ck_assert_int_eq(store_load(s, user, vql_model_fingerprint(model->model), &found),
+                         STORE_OK);
         snapshots += found.bytes != NULL;
         free(found.bytes);
     }
