@@ -154,9 +154,9 @@ typedef void (*vqlc_health_done)(const vqlc_result *result,
                                  const Grpc__Health__V1__HealthCheckResponse *answer, void *arg);
 
 /*
- * Start a call: Scoring.Score, History.Append, Get and Delete, Models.List and UpsertItems, Health.Check. options
- * may be NULL: no deadline, fail fast. The user's id goes along as x-vql-user, for proxies that
- * route by it. The handle is valid until on_done returns. NULL when there is no memory or the
+ * Start a call: Scoring.Score, History.Append, Get and Delete, Models.List and UpsertItems,
+ * Health.Check. options may be NULL: no deadline, fail fast. The user's id goes along as x-vql-user,
+ * for proxies that route by it. The handle is valid until on_done returns. NULL when there is no memory or the
  * channel is closed: on_done will not be called.
  */
 vqlc_call *vqlc_score(vqlc_channel *channel, const Vql__V1__ScoreRequest *request,

@@ -62,7 +62,8 @@ class ItemsTest(InteropTest):
     def serve(self, *options, **arguments):
         server = self.enterContext(
             Vqld(os.environ["INTEROP_VQLD"], os.environ["INTEROP_MODEL"],
-                 os.environ["INTEROP_THREADS"], "--max-new-items", ROOM, *PATIENT, *options, **arguments))
+                 os.environ["INTEROP_THREADS"], "--max-new-items", ROOM, *PATIENT, *options,
+                 **arguments))
         return server, self.connect(server.address)
 
     def upsert(self, client, *items, model=""):
