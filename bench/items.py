@@ -8,6 +8,7 @@ upserts items with embeddings, request after request. Needs grpcio; the model is
 """
 
 import argparse
+import multiprocessing
 import os
 import pathlib
 import random
@@ -15,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -50,57 +50,56 @@ def percentile(times, part):
     return sorted(times)[int(part * (len(times) - 1))] * 1000
 
 
-def score_steadily(channel, arguments, done, times):
-    """Scores until done; the times that answers took."""
+def score_steadily(address, rate, done, times):
+    """Scores until done, in a process of its own; the times that answers took."""
+    import grpc
     from vql.v1 import scoring_pb2, scoring_pb2_grpc
-    stub = scoring_pb2_grpc.ScoringStub(channel)
+    stub = scoring_pb2_grpc.ScoringStub(grpc.insecure_channel(address))
     random.seed(1)
+    took = []
     due = time.monotonic()
     while not done.is_set():
-        due += 1 / arguments.rate
+        due += 1 / rate
         time.sleep(max(0, due - time.monotonic()))
         items = [random.randrange(10_000, 90_000) for _ in range(100)]
         stub.Score(scoring_pb2.ScoreRequest(user_id=random.randrange(100), item_ids=items))
-        times.append(time.monotonic() - due)
+        took.append(time.monotonic() - due)
+    times.put(took)
 
 
-def upsert_for(stub, size, seconds, first):
+def upsert_for(address, size, seconds, first):
     """Upserts of so many items, one after the other; the times that they took."""
-    from vql.v1 import models_pb2
+    import grpc
+    from vql.v1 import models_pb2, models_pb2_grpc
+    stub = models_pb2_grpc.ModelsStub(grpc.insecure_channel(address))
     times = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if size == 0:
             time.sleep(0.1)
             continue
-        embedding = [0.1] * WIDTH
-        request = models_pb2.UpsertItemsRequest(
-            items=[models_pb2.Item(id=first + i, embedding=embedding) for i in range(size)])
+        items = [models_pb2.Item(id=first + i, embedding=[0.1] * WIDTH) for i in range(size)]
+        request = models_pb2.UpsertItemsRequest(items=items)
         first += size
         begin = time.monotonic()
         stub.UpsertItems(request)
         times.append(time.monotonic() - begin)
-        time.sleep(times[-1])  # half of the time nothing is upserted
     return times, first
 
 
 def measure(arguments, address):
-    import grpc
-    from vql.v1 import models_pb2_grpc
     first = FIRST
     print("| items a request | ms, median | requests | score p50, ms | score p99, ms |")
     print("| --- | --- | --- | --- | --- |")
     for size in SIZES:
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        channels = [grpc.insecure_channel(address, options=options) for _ in range(2)]
-        done = threading.Event()
-        scores = []
-        asker = threading.Thread(target=score_steadily,
-                                 args=(channels[0], arguments, done, scores))
+        done = multiprocessing.Event()
+        results = multiprocessing.Queue()
+        asker = multiprocessing.Process(target=score_steadily,
+                                        args=(address, arguments.rate, done, results))
         asker.start()
-        stub = models_pb2_grpc.ModelsStub(channels[1])
-        upserts, first = upsert_for(stub, size, arguments.seconds, first)
+        upserts, first = upsert_for(address, size, arguments.seconds, first)
         done.set()
+        scores = results.get()
         asker.join()
         cost = f"{statistics.median(upserts) * 1000:.2f}" if upserts else "–"
         print(f"| {size} | {cost} | {len(upserts)} | {percentile(scores, 0.5):.2f} "
@@ -109,6 +108,7 @@ def measure(arguments, address):
 
 def main():
     arguments = parse_arguments()
+    multiprocessing.set_start_method("spawn")
     sys.path.insert(0, os.fspath(arguments.folder / "tests/interop/python"))
     with tempfile.TemporaryDirectory() as folder:
         server, address = start(arguments, pathlib.Path(folder))

@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "limit.h"
 #include "log.h"
@@ -54,6 +57,7 @@ static void apply(upserter *u, job *j)
 static void *work(void *context)
 {
     upserter *u = context;
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LIMIT_LOADER_NICE);
     for (job *j = take(u); j; j = take(u)) {
         if (!atomic_load_explicit(&j->cancelled, memory_order_relaxed))
             apply(u, j);

@@ -1,6 +1,7 @@
 /*
  * Applies requests for items while the server serves, on a thread of its own, one at a time and in
- * the order in which they came: they take as long as tables and disk do.
+ * the order in which they came: they take as long as tables and disk do. It gives way to those who
+ * serve.
  */
 #ifndef VQL_SERVER_UPSERTER_H
 #define VQL_SERVER_UPSERTER_H

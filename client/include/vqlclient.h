@@ -155,9 +155,9 @@ typedef void (*vqlc_health_done)(const vqlc_result *result,
 
 /*
  * Start a call: Scoring.Score, History.Append, Get and Delete, Models.List and UpsertItems,
- * Health.Check. options may be NULL: no deadline, fail fast. The user's id goes along as x-vql-user,
- * for proxies that route by it. The handle is valid until on_done returns. NULL when there is no memory or the
- * channel is closed: on_done will not be called.
+ * Health.Check. options may be NULL: no deadline, fail fast. The user's id goes along as x-vql-
+ * user, for proxies that route by it. The handle is valid until on_done returns. NULL when there
+ * is no memory or the channel is closed: on_done will not be called.
  */
 vqlc_call *vqlc_score(vqlc_channel *channel, const Vql__V1__ScoreRequest *request,
                       const vqlc_call_options *options, vqlc_score_done on_done, void *arg);

@@ -35,7 +35,8 @@ void vql_scorer_use(vql_scorer *scorer, const vql_catalog *catalog);
 
 /*
  * Folds the cache at time_ms. cache: of the scorer's catalog or one of its family, read during the
- * call only; NULL: an empty history, o = 0. A time before the cache's reference time is taken as that.
+ * call only; NULL: an empty history, o = 0. A time before the cache's reference time is taken as
+ * that.
  */
 void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_ms);
 
