@@ -73,7 +73,7 @@ typedef struct store_operations {
     store_code (*info)(store *s, uint64_t user_id, history_info *info);
     store_code (*read)(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max,
                        size_t *count);
-    store_code (*load)(store *s, uint64_t user_id, uint64_t model, store_snapshot *out);
+    store_code (*load)(store *s, uint64_t user_id, uint64_t fingerprint, store_snapshot *out);
     void (*close)(store *s);
 } store_operations;
 
@@ -160,10 +160,14 @@ static inline store_code store_read(store *s, uint64_t user_id, uint64_t first_s
     return s->operations->read(s, user_id, first_sequence, out, max, count);
 }
 
-/* A model's snapshot that was saved last, if it is whole; its bytes are the caller's to free. */
-static inline store_code store_load(store *s, uint64_t user_id, uint64_t model, store_snapshot *out)
+/*
+ * A model's snapshot, by its fingerprint, that was saved last, if it is whole; its bytes are the
+ * caller's to free.
+ */
+static inline store_code store_load(store *s, uint64_t user_id, uint64_t fingerprint,
+                                    store_snapshot *out)
 {
-    return s->operations->load(s, user_id, model, out);
+    return s->operations->load(s, user_id, fingerprint, out);
 }
 
 /* Frees the store; what was not committed is lost. */

@@ -280,6 +280,7 @@ int main(void)
 {
     Suite *suite = suite_create("registry");
     TCase *test = tcase_create("registry");
+    tcase_set_timeout(test, 120);
     tcase_add_checked_fixture(test, setup, teardown);
     tcase_add_test(test, the_first_version_is_active);
     tcase_add_test(test, what_does_not_fit_is_refused);
