@@ -222,6 +222,7 @@ static void write_plot(const char *path, size_t bytes[LENGTH_COUNT][VQL_CACHE_FO
 
 /* Caches that count against a budget, and what the process had before them. */
 typedef struct crowd {
+    cache_pool *pool;
     residents *residents;
     size_t users, events;
     size_t cache_bytes; /* of all caches that were made, by their own count */
@@ -242,7 +243,10 @@ static size_t settled_bytes(void)
 static crowd new_crowd(size_t budget_bytes)
 {
     crowd made = {.resident_before = settled_bytes()};
-    made.residents = residents_new(budget_bytes);
+    made.pool = calloc(1, sizeof *made.pool);
+    if (made.pool == NULL || !cache_pool_init(made.pool, budget_bytes))
+        bench_fail("no memory");
+    made.residents = residents_new(made.pool, 0);
     if (made.residents == NULL)
         bench_fail("no memory");
     return made;
@@ -263,18 +267,17 @@ static void add_user(crowd *to, const bench_model *model, const bench_histories 
     to->events += histories->starts[from + 1] - histories->starts[from];
     if (!residents_put(to->residents, to->users++, cache))
         bench_fail("no memory");
-    residents_settle(to->residents);
+    cache_pool_settle(to->pool);
 }
 
 static void print_row(const crowd *of, const char *name)
 {
-    const residents_counts counts = residents_count(of->residents);
     const double at_once = (double)(bench_resident_bytes() - of->resident_before);
     const double settled = (double)(settled_bytes() - of->resident_before);
-    const double counted = (double)counts.bytes;
+    const double counted = (double)cache_pool_bytes(of->pool);
     printf("| %s | %zu | %zu | %.1f | %.1f | %.1f | %.1f | %+.2f %% |\n", name, of->events,
-           counts.users, 1e-6 * (double)of->cache_bytes, 1e-6 * counted, 1e-6 * at_once,
-           1e-6 * settled, 100.0 * (counted / settled - 1.0));
+           residents_count(of->residents), 1e-6 * (double)of->cache_bytes, 1e-6 * counted,
+           1e-6 * at_once, 1e-6 * settled, 100.0 * (counted / settled - 1.0));
     fflush(stdout);
 }
 
@@ -287,6 +290,8 @@ static void print_crowd(const bench_model *model, const bench_histories *histori
         add_user(&made, model, histories, random_below(&random, (uint32_t)histories->users));
     print_row(&made, name);
     residents_free(made.residents);
+    cache_pool_clear(made.pool);
+    free(made.pool);
 }
 
 /* Each crowd in a process of its own, so that none sees what another left. */

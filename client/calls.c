@@ -112,8 +112,41 @@ METHOD(delete, "/vql.v1.History/Delete", Vql__V1__DeleteResponse,
        vql__v1__delete_response__descriptor)
 METHOD(models, "/vql.v1.Models/List", Vql__V1__ListModelsResponse,
        vql__v1__list_models_response__descriptor)
+METHOD(upsert_items, "/vql.v1.Models/UpsertItems", Vql__V1__UpsertItemsResponse,
+       vql__v1__upsert_items_response__descriptor)
 METHOD(health, "/grpc.health.v1.Health/Check", Grpc__Health__V1__HealthCheckResponse,
        grpc__health__v1__health_check_response__descriptor)
+
+/* Those that answer as List does. */
+static const call_method load_model_method = {
+    "/vql.v1.Models/Load", &vql__v1__list_models_response__descriptor, tell_models};
+static const call_method activate_model_method = {
+    "/vql.v1.Models/Activate", &vql__v1__list_models_response__descriptor, tell_models};
+static const call_method unload_model_method = {
+    "/vql.v1.Models/Unload", &vql__v1__list_models_response__descriptor, tell_models};
+
+vqlc_call *vqlc_load_model(vqlc_channel *channel, const Vql__V1__LoadModelRequest *request,
+                           const vqlc_call_options *options, vqlc_models_done on_models, void *arg)
+{
+    return start(channel, &load_model_method, &request->base, NULL, options, (any_done)on_models,
+                 arg);
+}
+
+vqlc_call *vqlc_activate_model(vqlc_channel *channel, const Vql__V1__ActivateModelRequest *request,
+                               const vqlc_call_options *options, vqlc_models_done on_models,
+                               void *arg)
+{
+    return start(channel, &activate_model_method, &request->base, NULL, options,
+                 (any_done)on_models, arg);
+}
+
+vqlc_call *vqlc_unload_model(vqlc_channel *channel, const Vql__V1__UnloadModelRequest *request,
+                             const vqlc_call_options *options, vqlc_models_done on_models,
+                             void *arg)
+{
+    return start(channel, &unload_model_method, &request->base, NULL, options, (any_done)on_models,
+                 arg);
+}
 
 vqlc_call *vqlc_score(vqlc_channel *channel, const Vql__V1__ScoreRequest *request,
                       const vqlc_call_options *options, vqlc_score_done on_score, void *arg)
@@ -148,6 +181,14 @@ vqlc_call *vqlc_models(vqlc_channel *channel, const vqlc_call_options *options,
 {
     const Vql__V1__ListModelsRequest request = VQL__V1__LIST_MODELS_REQUEST__INIT;
     return start(channel, &models_method, &request.base, NULL, options, (any_done)on_models, arg);
+}
+
+vqlc_call *vqlc_upsert_items(vqlc_channel *channel, const Vql__V1__UpsertItemsRequest *request,
+                             const vqlc_call_options *options, vqlc_upsert_items_done on_upserted,
+                             void *arg)
+{
+    return start(channel, &upsert_items_method, &request->base, NULL, options,
+                 (any_done)on_upserted, arg);
 }
 
 vqlc_call *vqlc_health(vqlc_channel *channel, const char *service, const vqlc_call_options *options,

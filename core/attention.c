@@ -21,20 +21,20 @@ static size_t number_bytes(vql_scoring_format format)
     return format == VQL_SCORING_INT16 ? sizeof(int16_t) : sizeof(float);
 }
 
-void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vql_scratch *scratch)
+void vql_attention_take(vql_attention *attention, const vql_tables *tables, vql_scratch *scratch)
 {
-    const vql_model *model = catalog->model;
+    const vql_model *model = tables->model;
     const uint32_t heads = model->shape.heads;
-    const size_t number = number_bytes(catalog->table.format);
+    const size_t number = number_bytes(tables->table.format);
     const uint32_t columns = vql_round_up(model->shape.head_width, VQL_LANES);
-    attention->catalog = catalog;
+    attention->tables = tables;
     attention->kernels = vql_kernels_active();
-    attention->format = catalog->table.format;
+    attention->format = tables->table.format;
     attention->columns = columns;
     attention->heads = vql_scratch_take(scratch, heads, sizeof *attention->heads);
     uint32_t most = 0;
     for (uint32_t h = 0; h < heads; h++) {
-        const uint32_t codewords = catalog->head_start[h + 1] - catalog->head_start[h];
+        const uint32_t codewords = tables->head_start[h + 1] - tables->head_start[h];
         const vql_folded_head folded = {
             .codewords = codewords,
             .mask = vql_scratch_take(scratch, (codewords + 31) / 32, sizeof(uint32_t)),
@@ -60,13 +60,13 @@ void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vq
 
 void vql_attention_clear(vql_attention *attention)
 {
-    for (uint32_t h = 0; h < attention->catalog->model->shape.heads; h++)
+    for (uint32_t h = 0; h < attention->tables->model->shape.heads; h++)
         attention->heads[h].occupied = 0;
 }
 
 bool vql_attention_is_clear(const vql_attention *attention)
 {
-    for (uint32_t h = 0; h < attention->catalog->model->shape.heads; h++)
+    for (uint32_t h = 0; h < attention->tables->model->shape.heads; h++)
         if (attention->heads[h].occupied > 0)
             return false;
     return true;
@@ -239,11 +239,11 @@ static const void *pick_weights(const vql_attention *attention, const vql_folded
 /* q · C_a of a block, for all codewords of a head, to attention->logits. */
 static void compute_logits(vql_attention *attention, uint32_t head, const uint32_t *rows)
 {
-    const vql_panel *codewords = &attention->catalog->codewords[head];
-    const size_t head_width = attention->catalog->model->shape.head_width;
+    const vql_panel *codewords = &attention->tables->codewords[head];
+    const size_t head_width = attention->tables->model->shape.head_width;
     const float *queries[VQL_BLOCK];
     for (size_t m = 0; m < VQL_BLOCK; m++) {
-        queries[m] = vql_catalog_query(attention->catalog, rows[m]) + head * head_width;
+        queries[m] = vql_tables_query(attention->tables, rows[m]) + head * head_width;
         memset(attention->logits + m * attention->weight_stride, 0,
                codewords->outputs * sizeof(float));
     }
@@ -270,7 +270,7 @@ static const void *computed_weights(const vql_attention *attention, const vql_fo
 {
     const vql_kernels *kernels = attention->kernels;
     const uint32_t count = folded->whole ? folded->codewords : folded->occupied;
-    const float scale = 1.0f / sqrtf((float)attention->catalog->model->shape.head_width);
+    const float scale = 1.0f / sqrtf((float)attention->tables->model->shape.head_width);
     const float *logits = attention->logits + candidate * attention->weight_stride;
     const float most = largest_logit(folded, logits);
     float *wide = attention->wide_weights;
@@ -311,7 +311,7 @@ static void find_weights(vql_attention *attention, uint32_t head, const chunk *o
 {
     const vql_folded_head *folded = &attention->heads[head];
     const uint8_t *const *here = of->weights + first;
-    const size_t offset = attention->catalog->table.head_offsets[head];
+    const size_t offset = attention->tables->table.head_offsets[head];
     bool computed = false;
     for (size_t m = 0; m < VQL_BLOCK; m++) {
         if (here[m] != NULL && folded->whole) {
@@ -343,7 +343,7 @@ static size_t span_of(const vql_attention *attention)
 static vql_ahead lines_ahead(const vql_attention *attention, uint32_t head, const chunk *of,
                              size_t first)
 {
-    const vql_weight_table *table = &attention->catalog->table;
+    const vql_weight_table *table = &attention->tables->table;
     const size_t span = span_of(attention);
     vql_ahead ahead = {.lines = 0};
     size_t next = first + VQL_BLOCK;
@@ -435,10 +435,10 @@ static void clear_block(const vql_attention *attention, float *o, size_t stride)
 void vql_attention_chunk(vql_attention *attention, const uint32_t *rows, size_t count, bool more,
                          float *o, size_t stride)
 {
-    const vql_shape *shape = &attention->catalog->model->shape;
+    const vql_shape *shape = &attention->tables->model->shape;
     const size_t span = span_of(attention);
     chunk of = {.rows = rows, .count = count, .more = more};
-    find_table_rows(&of, &attention->catalog->table);
+    find_table_rows(&of, &attention->tables->table);
     for (size_t start = 0; start < count; start += span) {
         const size_t end = count - start < span ? count : start + span;
         for (uint32_t h = 0; h < shape->heads; h++) {

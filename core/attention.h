@@ -41,7 +41,7 @@ typedef struct vql_folded_head {
 } vql_folded_head;
 
 typedef struct vql_attention {
-    const vql_catalog *catalog;
+    const vql_tables *tables;
     const vql_kernels *kernels;
     vql_scoring_format format;
     uint32_t columns; /* d, rounded up to VQL_LANES */
@@ -60,7 +60,7 @@ typedef struct vql_attention {
 } vql_attention;
 
 /* Takes room for a catalog's attention; nothing is folded before vql_attention_clear. */
-void vql_attention_take(vql_attention *attention, const vql_catalog *catalog, vql_scratch *scratch);
+void vql_attention_take(vql_attention *attention, const vql_tables *tables, vql_scratch *scratch);
 
 /* An empty history. */
 void vql_attention_clear(vql_attention *attention);

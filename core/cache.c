@@ -15,7 +15,7 @@ enum {
 
 static const vql_model *cache_model(const vql_cache *cache)
 {
-    return cache->catalog->model;
+    return cache->tables->model;
 }
 
 static size_t header_bytes(const vql_cache *cache)
@@ -28,17 +28,18 @@ vql_code vql_cache_new_with(const vql_catalog *catalog, const vql_cache_options 
 {
     if (allocator == NULL)
         allocator = vql_allocator_default();
-    const vql_shape *shape = &catalog->model->shape;
+    const vql_tables *tables = catalog->tables;
+    const vql_shape *shape = &tables->model->shape;
     const size_t bytes = sizeof(vql_cache) + shape->kernels * sizeof(vql_cache_base);
     vql_cache *cache = allocator->allocate(allocator->context, bytes);
     if (cache == NULL)
         return VQL_NO_MEMORY;
     memset(cache, 0, bytes);
     cache->allocator = *allocator;
-    cache->catalog = catalog;
+    cache->tables = tables;
     cache->random = options->seed;
     cache->format = options->format;
-    vql_events_init(&cache->tail, shape);
+    vql_events_init(&cache->tail, tables->capacity, shape->event_types);
     for (uint32_t r = 0; r < shape->kernels; r++)
         cache->bases[r].gain = 1.0;
     *out = cache;
@@ -139,20 +140,21 @@ static vql_code fold(vql_cache *cache, const vql_cache_event *events, size_t cou
 {
     const vql_row_layout layout = vql_row_layout_of(cache);
     const int64_t tail_ms = vql_events_latest(&cache->tail);
+    const uint32_t positions = vql_form_positions(cache, cache->form, events, count);
     vql_codeword_map map;
-    vql_code code = vql_map_init(&map, cache->rows.words, &cache->allocator);
+    vql_code code = vql_map_init(&map, vql_rows_words(positions), &cache->allocator);
     if (code != VQL_OK)
         return code;
-    memcpy(map.bits, vql_rows_occupied(&cache->rows), map.words * sizeof *map.bits);
+    memcpy(map.bits, vql_rows_occupied(&cache->rows), cache->rows.words * sizeof *map.bits);
     for (uint32_t i = 0; i < cache->tail.count; i++) {
         const vql_cache_event event = vql_events_get(&cache->tail, i);
-        vql_map_add_event(map.bits, &layout, cache->catalog, &event);
+        vql_map_add_event(map.bits, &layout, cache->tables, &event);
     }
     for (size_t i = 0; i < count; i++)
-        vql_map_add_event(map.bits, &layout, cache->catalog, &events[i]);
+        vql_map_add_event(map.bits, &layout, cache->tables, &events[i]);
     const uint64_t most =
         (uint64_t)largest_count(&cache->rows, cache->events + count) + cache->tail.count + count;
-    code = vql_rows_reserve(&cache->rows, map.bits, most, &cache->allocator);
+    code = vql_rows_reserve(&cache->rows, map.bits, positions, most, &cache->allocator);
     vql_map_release(&map, &cache->allocator);
     if (code != VQL_OK)
         return code;
@@ -202,7 +204,8 @@ static vql_code append_chunk(vql_cache *cache, const vql_cache_event *events, si
 {
     const vql_shape *shape = &cache_model(cache)->shape;
     for (size_t i = 0; i < count; i++) {
-        assert(events[i].row < shape->items && events[i].event_type < shape->event_types);
+        assert(events[i].row < cache->tables->capacity &&
+               events[i].event_type < shape->event_types);
         assert(events[i].time_ms >= 0);
     }
     const time_span span = span_of(events, count);
@@ -276,10 +279,10 @@ static bool rows_can_hold(const vql_cache *cache, const vql_cache_event *event)
     const vql_row_layout layout = vql_row_layout_of(cache);
     uint32_t first = 0;
     for (uint32_t g = 0; g < layout.groups; g++) {
-        const uint32_t code = vql_event_code(&layout, cache->catalog, event, g);
+        const uint32_t code = vql_event_code(&layout, cache->tables, event, g);
         if (!vql_rows_has(&cache->rows, first + code))
             return false;
-        first += vql_group_positions(&layout, model, g);
+        first += vql_group_positions(&layout, cache, g);
     }
     for (uint32_t r = 0; r < model->shape.kernels; r++) {
         const double hours = vql_cache_hours(event->time_ms, cache->bases[r].time_ms);
@@ -292,7 +295,7 @@ static bool rows_can_hold(const vql_cache *cache, const vql_cache_event *event)
 vql_code vql_cache_remove(vql_cache *cache, const vql_cache_event *event)
 {
     const vql_model *model = cache_model(cache);
-    assert(event->row < model->shape.items && event->event_type < model->shape.event_types);
+    assert(event->row < cache->tables->capacity && event->event_type < model->shape.event_types);
     assert(event->time_ms >= 0);
     if (vql_events_remove(&cache->tail, event)) {
         cache->events--;
@@ -305,14 +308,14 @@ vql_code vql_cache_remove(vql_cache *cache, const vql_cache_event *event)
     const vql_row_layout layout = vql_row_layout_of(cache);
     uint32_t first = 0;
     for (uint32_t g = 0; g < layout.groups; g++) {
-        const uint32_t position = first + vql_event_code(&layout, cache->catalog, event, g);
+        const uint32_t position = first + vql_event_code(&layout, cache->tables, event, g);
         const uint32_t index = vql_rows_index(&cache->rows, position);
         if (vql_rows_count(&cache->rows, index) == 0)
             vql_rows_delete(&cache->rows, position, &cache->allocator);
-        first += vql_group_positions(&layout, model, g);
+        first += vql_group_positions(&layout, cache, g);
     }
     if (cache->rows.count == 0)
-        vql_cache_set_form(cache, VQL_FORM_EVENTS);
+        vql_cache_set_form(cache, VQL_FORM_EVENTS, 0);
     return VQL_OK;
 }
 
@@ -352,12 +355,12 @@ uint32_t vql_cache_occupied(const vql_cache *cache, uint32_t group)
         for (uint64_t left = vql_rows_occupied(&cache->rows)[w]; left != 0; left &= left - 1) {
             const vql_cache_event item =
                 vql_item_event(model, w * 64 + (uint32_t)__builtin_ctzll(left));
-            vql_bits_set(map, vql_catalog_codes(cache->catalog, item.row, item.event_type)[group]);
+            vql_bits_set(map, vql_tables_codes(cache->tables, item.row, item.event_type)[group]);
         }
     }
     for (uint32_t i = 0; i < cache->tail.count; i++) {
         const vql_cache_event event = vql_events_get(&cache->tail, i);
-        vql_bits_set(map, vql_catalog_codes(cache->catalog, event.row, event.event_type)[group]);
+        vql_bits_set(map, vql_tables_codes(cache->tables, event.row, event.event_type)[group]);
     }
     uint32_t occupied = 0;
     for (uint32_t w = 0; w < GROUP_WORDS; w++)

@@ -5,15 +5,13 @@
 #include "allocation.h"
 #include "cache_fold.h"
 
-void vql_cache_set_form(vql_cache *cache, vql_cache_form form)
+void vql_cache_set_form(vql_cache *cache, vql_cache_form form, uint32_t positions)
 {
-    const vql_model *model = cache->catalog->model;
     vql_cache_rows rows = {0};
     cache->form = form;
     if (form != VQL_FORM_EVENTS) {
         const vql_row_layout layout = vql_row_layout_of(cache);
-        for (uint32_t g = 0; g < layout.groups; g++)
-            rows.codewords += vql_group_positions(&layout, model, g);
+        rows.codewords = positions;
         rows.words = vql_rows_words(rows.codewords);
         rows.row_bytes = layout.kernels * layout.slice_bytes;
     }
@@ -23,17 +21,17 @@ void vql_cache_set_form(vql_cache *cache, vql_cache_form form)
 /* Adds the positions of all of a cache's events and items, in a layout, to a set. */
 static void map_cache(uint64_t *bits, const vql_row_layout *layout, const vql_cache *cache)
 {
-    const vql_catalog *catalog = cache->catalog;
+    const vql_tables *tables = cache->tables;
     for (uint32_t w = 0; cache->form == VQL_FORM_ITEMS && w < cache->rows.words; w++) {
         for (uint64_t left = vql_rows_occupied(&cache->rows)[w]; left != 0; left &= left - 1) {
             const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
-            const vql_cache_event event = vql_item_event(catalog->model, position);
-            vql_map_add_event(bits, layout, catalog, &event);
+            const vql_cache_event event = vql_item_event(tables->model, position);
+            vql_map_add_event(bits, layout, tables, &event);
         }
     }
     for (uint32_t i = 0; i < cache->tail.count; i++) {
         const vql_cache_event event = vql_events_get(&cache->tail, i);
-        vql_map_add_event(bits, layout, catalog, &event);
+        vql_map_add_event(bits, layout, tables, &event);
     }
 }
 
@@ -47,7 +45,7 @@ static vql_code prospect_of(const vql_cache *cache, vql_cache_form form,
                             const vql_cache_event *events, size_t count, prospect *out)
 {
     vql_cache like = *cache;
-    vql_cache_set_form(&like, form);
+    vql_cache_set_form(&like, form, vql_form_positions(cache, form, events, count));
     const vql_row_layout layout = vql_row_layout_of(&like);
     vql_codeword_map map;
     const vql_code code = vql_map_init(&map, like.rows.words, &cache->allocator);
@@ -55,7 +53,7 @@ static vql_code prospect_of(const vql_cache *cache, vql_cache_form form,
         return code;
     map_cache(map.bits, &layout, cache);
     for (size_t i = 0; i < count; i++)
-        vql_map_add_event(map.bits, &layout, cache->catalog, &events[i]);
+        vql_map_add_event(map.bits, &layout, cache->tables, &events[i]);
     out->rows = 0;
     for (uint32_t w = 0; w < map.words; w++)
         out->rows += (uint32_t)__builtin_popcountll(map.bits[w]);
@@ -68,7 +66,7 @@ static vql_code prospect_of(const vql_cache *cache, vql_cache_form form,
 static size_t least_bytes(const vql_cache *cache, vql_cache_form form, uint32_t rows)
 {
     vql_cache like = *cache;
-    vql_cache_set_form(&like, form);
+    vql_cache_set_form(&like, form, vql_form_positions(cache, form, NULL, 0));
     return vql_rows_bytes_for(&like.rows, rows, 1);
 }
 
@@ -76,10 +74,10 @@ static size_t least_bytes(const vql_cache *cache, vql_cache_form form, uint32_t 
 static vql_code choose_for_events(const vql_cache *cache, const vql_cache_event *events,
                                   size_t count, size_t bytes, vql_cache_form *form)
 {
-    const vql_shape *shape = &cache->catalog->model->shape;
+    const vql_shape *shape = &cache->tables->model->shape;
     prospect of;
     vql_code code = VQL_OK;
-    if (vql_items_fit(shape) && least_bytes(cache, VQL_FORM_ITEMS, 1) < bytes) {
+    if (vql_items_fit(cache->tables) && least_bytes(cache, VQL_FORM_ITEMS, 1) < bytes) {
         code = prospect_of(cache, VQL_FORM_ITEMS, events, count, &of);
         if (code == VQL_OK && of.bytes < bytes && of.rows <= VQL_CACHE_MOST_ITEMS) {
             *form = VQL_FORM_ITEMS;
@@ -136,15 +134,15 @@ vql_code vql_cache_choose(const vql_cache *cache, const vql_cache_event *events,
 /* Makes rows of zeros in a form for what is in a cache, with counts that hold all its events. */
 static vql_code make_rows(vql_cache *like, const vql_cache *cache, vql_cache_form form)
 {
-    vql_cache_set_form(like, form);
+    vql_cache_set_form(like, form, vql_form_positions(cache, form, NULL, 0));
     const vql_row_layout layout = vql_row_layout_of(like);
     vql_codeword_map map;
     vql_code code = vql_map_init(&map, like->rows.words, &cache->allocator);
     if (code != VQL_OK)
         return code;
     map_cache(map.bits, &layout, cache);
-    code = vql_rows_reserve(&like->rows, map.bits, cache->events + cache->tail.count,
-                            &cache->allocator);
+    code = vql_rows_reserve(&like->rows, map.bits, like->rows.codewords,
+                            cache->events + cache->tail.count, &cache->allocator);
     vql_map_release(&map, &cache->allocator);
     return code;
 }
@@ -153,13 +151,13 @@ static vql_code make_rows(vql_cache *like, const vql_cache *cache, vql_cache_for
 static void add_item(vql_cache *like, uint32_t position, const float *factors, uint32_t count,
                      double *sums)
 {
-    const vql_catalog *catalog = like->catalog;
-    const vql_shape *shape = &catalog->model->shape;
+    const vql_tables *tables = like->tables;
+    const vql_shape *shape = &tables->model->shape;
     const size_t width = shape->group_width;
-    const vql_cache_event event = vql_item_event(catalog->model, position);
-    const uint16_t *codes = vql_catalog_codes(catalog, event.row, event.event_type);
+    const vql_cache_event event = vql_item_event(tables->model, position);
+    const uint16_t *codes = vql_tables_codes(tables, event.row, event.event_type);
     float value[VQL_MAX_WIDTH];
-    vql_catalog_value(catalog, event.row, event.event_type, value);
+    vql_tables_value(tables, event.row, event.event_type, value);
     uint32_t first = 0;
     for (uint32_t g = 0; g < shape->groups; g++) {
         const uint32_t index = vql_rows_index(&like->rows, first + codes[g]);
@@ -170,7 +168,7 @@ static void add_item(vql_cache *like, uint32_t position, const float *factors, u
             sum[width] += (double)factors[r];
         }
         vql_rows_set_count(&like->rows, index, vql_rows_count(&like->rows, index) + count);
-        first += catalog->model->codewords[g];
+        first += tables->model->codewords[g];
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "cache_events.h"
 #include "cache_rows.h"
+#include "catalog_data.h"
 #include "vql/cache.h"
 
 /*
@@ -19,7 +20,7 @@ typedef struct vql_cache_base {
 
 struct vql_cache {
     vql_allocator allocator;
-    const vql_catalog *catalog;
+    const vql_tables *tables;
     uint64_t events;
     int64_t reference_ms;
     uint64_t random; /* the state of the rounding's generator */
@@ -33,8 +34,8 @@ struct vql_cache {
 /* Bounds a map of all items: rows of items would not be the smaller ones far below it. */
 #define VQL_CACHE_MOST_POSITIONS (1 << 22)
 
-/* Sets the form of a cache without rows. */
-void vql_cache_set_form(vql_cache *cache, vql_cache_form form);
+/* Sets the form of a cache without rows; positions: of their map, vql_form_positions. */
+void vql_cache_set_form(vql_cache *cache, vql_cache_form form, uint32_t positions);
 
 /* Makes a cache one of codewords' rows or of items, which its events or items become. */
 vql_code vql_cache_convert(vql_cache *cache, vql_cache_form form);

@@ -33,11 +33,11 @@ static uint64_t take(const uint8_t *in, size_t bytes)
     return number;
 }
 
-void vql_events_init(vql_cache_events_list *list, const vql_shape *shape)
+void vql_events_init(vql_cache_events_list *list, uint32_t rows, uint32_t event_types)
 {
-    const uint64_t last = (uint64_t)shape->items * shape->event_types - 1;
+    const uint64_t last = (uint64_t)rows * event_types - 1;
     *list = (vql_cache_events_list){
-        .event_types = shape->event_types,
+        .event_types = event_types,
         .item_bytes = bytes_for(last),
         .time_bytes = FIRST_TIME_BYTES,
     };
@@ -220,9 +220,9 @@ vql_code vql_events_copy(vql_cache_events_list *to, const vql_cache_events_list 
     return VQL_OK;
 }
 
-uint32_t vql_events_check(const vql_cache_events_list *list, uint32_t items, int64_t last_ms)
+uint32_t vql_events_check(const vql_cache_events_list *list, uint32_t rows, int64_t last_ms)
 {
-    const uint64_t codes = (uint64_t)items * list->event_types;
+    const uint64_t codes = (uint64_t)rows * list->event_types;
     const uint8_t *in = list->bytes;
     for (uint32_t i = 0; i < list->count; i++) {
         const uint64_t item = take(in, list->item_bytes);

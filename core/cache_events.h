@@ -25,8 +25,8 @@ typedef struct vql_cache_events_list {
     uint8_t time_bytes;   /* 1 … 8 */
 } vql_cache_events_list;
 
-/* An empty list for a shape. */
-void vql_events_init(vql_cache_events_list *list, const vql_shape *shape);
+/* An empty list for events of so many rows and types. */
+void vql_events_init(vql_cache_events_list *list, uint32_t rows, uint32_t event_types);
 
 void vql_events_release(vql_cache_events_list *list, const vql_allocator *allocator);
 
@@ -71,10 +71,10 @@ int64_t vql_events_latest(const vql_cache_events_list *list);
 bool vql_events_remove(vql_cache_events_list *list, const vql_cache_event *event);
 
 /*
- * The index of the first event that a list read from outside may not hold: an item code beyond
- * `items` rows, a time beyond last_ms. count when all are good.
+ * The index of the first event that a list read from outside may not hold: an item code beyond so
+ * many rows, a time beyond last_ms. count when all are good.
  */
-uint32_t vql_events_check(const vql_cache_events_list *list, uint32_t items, int64_t last_ms);
+uint32_t vql_events_check(const vql_cache_events_list *list, uint32_t rows, int64_t last_ms);
 
 /* Makes *to, an empty list of the same shape, a copy without spare room. VQL_NO_MEMORY. */
 vql_code vql_events_copy(vql_cache_events_list *to, const vql_cache_events_list *from,

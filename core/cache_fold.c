@@ -24,19 +24,47 @@ void vql_map_release(vql_codeword_map *map, const vql_allocator *allocator)
         vql_release(allocator, map->bits);
 }
 
-void vql_map_add_event(uint64_t *bits, const vql_row_layout *layout, const vql_catalog *catalog,
+/* Those of the model's items, and of spare ones up to the last that is there, in whole words. */
+static uint32_t item_positions(const vql_cache *cache, const vql_cache_event *events, size_t count)
+{
+    const vql_shape *shape = &cache->tables->model->shape;
+    const uint32_t mapped = cache->form == VQL_FORM_ITEMS ? cache->rows.codewords : 0;
+    uint32_t rows = shape->items;
+    for (uint32_t i = 0; i < cache->tail.count; i++) {
+        const uint32_t row = vql_events_get(&cache->tail, i).row;
+        rows = row < rows ? rows : row + 1;
+    }
+    for (size_t i = 0; i < count; i++)
+        rows = events[i].row < rows ? rows : events[i].row + 1;
+    const uint32_t positions = vql_rows_words(rows * shape->event_types) * 64;
+    return positions > mapped ? positions : mapped;
+}
+
+uint32_t vql_form_positions(const vql_cache *cache, vql_cache_form form,
+                            const vql_cache_event *events, size_t count)
+{
+    const vql_model *model = cache->tables->model;
+    uint32_t positions = 0;
+    if (form == VQL_FORM_ITEMS)
+        return item_positions(cache, events, count);
+    for (uint32_t g = 0; form == VQL_FORM_ROWS && g < model->shape.groups; g++)
+        positions += model->codewords[g];
+    return positions;
+}
+
+void vql_map_add_event(uint64_t *bits, const vql_row_layout *layout, const vql_tables *tables,
                        const vql_cache_event *event)
 {
     uint32_t first = 0;
     for (uint32_t g = 0; g < layout->groups; g++) {
-        vql_bits_set(bits, first + vql_event_code(layout, catalog, event, g));
-        first += vql_group_positions(layout, catalog->model, g);
+        vql_bits_set(bits, first + vql_event_code(layout, tables, event, g));
+        first += tables->model->codewords[g];
     }
 }
 
 void vql_fold_rebase(vql_cache *cache, uint32_t kernel, int64_t time_ms)
 {
-    const vql_model *model = cache->catalog->model;
+    const vql_model *model = cache->tables->model;
     const vql_row_layout layout = vql_row_layout_of(cache);
     vql_cache_base *base = &cache->bases[kernel];
     const double lengths = (double)model->decay[kernel] * vql_cache_hours(time_ms, base->time_ms);
@@ -56,13 +84,13 @@ void vql_fold_rebase(vql_cache *cache, uint32_t kernel, int64_t time_ms)
 
 void vql_fold_start(vql_cache *cache, int64_t time_ms)
 {
-    for (uint32_t r = 0; r < cache->catalog->model->shape.kernels; r++)
+    for (uint32_t r = 0; r < cache->tables->model->shape.kernels; r++)
         cache->bases[r] = (vql_cache_base){time_ms, 1.0};
 }
 
 void vql_fold_advance(vql_cache *cache, int64_t time_ms)
 {
-    const vql_model *model = cache->catalog->model;
+    const vql_model *model = cache->tables->model;
     for (uint32_t r = 0; r < model->shape.kernels; r++) {
         const double hours = vql_cache_hours(time_ms, cache->bases[r].time_ms);
         if ((double)model->decay[r] * hours > VQL_CACHE_WINDOW)
@@ -82,7 +110,7 @@ typedef struct batch {
 
 static void batch_factors(batch *of, const vql_cache *cache)
 {
-    const vql_model *model = cache->catalog->model;
+    const vql_model *model = cache->tables->model;
     const uint32_t kernels = model->shape.kernels;
     for (uint32_t i = 0; i < of->count; i++) {
         double *factors = of->factors + i * kernels;
@@ -99,11 +127,11 @@ static void batch_factors(batch *of, const vql_cache *cache)
 }
 
 /* Sorts the batch by the codes of a group (Shell's method). */
-static void batch_sort(batch *of, const vql_catalog *catalog, uint32_t group)
+static void batch_sort(batch *of, const vql_tables *tables, uint32_t group)
 {
     static const uint32_t GAPS[] = {57, 23, 10, 4, 1};
     for (uint32_t i = 0; i < of->count; i++) {
-        const uint64_t code = vql_event_code(&of->layout, catalog, &of->events[i], group);
+        const uint64_t code = vql_event_code(&of->layout, tables, &of->events[i], group);
         of->order[i] = code << 16 | i;
     }
     for (size_t g = 0; g < sizeof GAPS / sizeof GAPS[0]; g++) {
@@ -122,17 +150,17 @@ static void batch_sort(batch *of, const vql_catalog *catalog, uint32_t group)
 static void fold_slice(vql_cache *cache, const batch *of, uint32_t group, uint32_t kernel,
                        uint32_t first, uint32_t last, uint8_t *slice)
 {
-    const vql_catalog *catalog = cache->catalog;
-    const vql_shape *shape = &catalog->model->shape;
+    const vql_tables *tables = cache->tables;
+    const vql_shape *shape = &tables->model->shape;
     const size_t width = of->layout.width;
     double addend[VQL_MAX_WIDTH + 1];
     memset(addend, 0, (width + 1) * sizeof *addend);
     for (uint32_t k = first; k < last; k++) {
         const uint32_t i = (uint32_t)of->order[k] & 0xffff;
         const vql_cache_event *event = &of->events[i];
-        const float *item = catalog->value_item + (size_t)event->row * shape->width + group * width;
+        const float *item = tables->value_item + (size_t)event->row * shape->width + group * width;
         const float *type =
-            catalog->value_type + (size_t)event->event_type * shape->width + group * width;
+            tables->value_type + (size_t)event->event_type * shape->width + group * width;
         const double factor = of->factors[i * shape->kernels + kernel];
         if (!(fabs(factor) >= (double)FLT_MIN))
             continue;
@@ -150,7 +178,7 @@ static void fold_batch(vql_cache *cache, batch *of)
     uint32_t position = 0;
     batch_factors(of, cache);
     for (uint32_t g = 0; g < of->layout.groups; g++) {
-        batch_sort(of, cache->catalog, g);
+        batch_sort(of, cache->tables, g);
         for (uint32_t first = 0, last; first < of->count; first = last) {
             const uint64_t code = of->order[first] >> 16;
             for (last = first + 1; last < of->count && of->order[last] >> 16 == code;)
@@ -162,7 +190,7 @@ static void fold_batch(vql_cache *cache, batch *of)
             const uint32_t change = (uint32_t)of->times * (last - first);
             vql_rows_set_count(&cache->rows, index, vql_rows_count(&cache->rows, index) + change);
         }
-        position += vql_group_positions(&of->layout, cache->catalog->model, g);
+        position += vql_group_positions(&of->layout, cache, g);
     }
 }
 

@@ -23,7 +23,7 @@ vql_code vql_map_init(vql_codeword_map *map, uint32_t words, const vql_allocator
 void vql_map_release(vql_codeword_map *map, const vql_allocator *allocator);
 
 /* Adds an event's positions in a layout to a set with a bit a position. */
-void vql_map_add_event(uint64_t *bits, const vql_row_layout *layout, const vql_catalog *catalog,
+void vql_map_add_event(uint64_t *bits, const vql_row_layout *layout, const vql_tables *tables,
                        const vql_cache_event *event);
 
 /* Moves kernel r's base forward to time_ms, if it is later, which no sum's worth depends on. */

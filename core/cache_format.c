@@ -2,7 +2,7 @@
  * The serialized form of a cache, little-endian, nothing between the parts:
  *
  *      0   4  "VQLC"
- *      4   4  version: 2
+ *      4   4  version: 3
  *      8   8  fingerprint of the model
  *     16  12  D, G, R
  *     28   4  format of the rows: vql_cache_format
@@ -11,14 +11,15 @@
  *     48   8  state of the rounding's generator
  *     56   8  base time of the events below; at most t_ref
  *     64   4  number of events below
- *     68   1  bytes of an item code in them: what I · A - 1 takes
+ *     68   1  bytes of an item code in them: what the last row's last code takes
  *     69   1  bytes of a time in them: 1 … 8
  *     70   1  bytes of a count: 1, 2 or 4; 0 without rows
  *     71   1  form: vql_cache_form
- *     72      base time, at most t_ref, and gain, from 1/2 to 2, of every kernel  [R] of 8 and 8
+ *     72   4  words of the positions in use; 0 without rows
+ *     76      base time, at most t_ref, and gain, from 1/2 to 2, of every kernel  [R] of 8 and 8
  *             events as they came                           [events below], cache_events.h
  *             then, unless these are all events:
- *             positions in use, a bit each, zeros behind    [positions / 64, rounded up] of 8
+ *             positions in use, a bit each, zeros behind    [words] of 8
  *             counts                                        [rows], at least 1; with the events
  *                                                           above events in sum for every group
  *             slices                                        [rows, R], cache_codec.h
@@ -34,8 +35,8 @@
 static const uint8_t MAGIC[4] = {'V', 'Q', 'L', 'C'};
 
 enum {
-    VERSION = 2,
-    HEADER_BYTES = 72,
+    VERSION = 3,
+    HEADER_BYTES = 76,
     BASE_BYTES = 16,
 };
 
@@ -87,13 +88,13 @@ static uint64_t tail_bytes(const vql_cache_events_list *tail)
 
 size_t vql_cache_serialized_size(const vql_cache *cache)
 {
-    return HEADER_BYTES + (size_t)cache->catalog->model->shape.kernels * BASE_BYTES +
+    return HEADER_BYTES + (size_t)cache->tables->model->shape.kernels * BASE_BYTES +
            tail_bytes(&cache->tail) + rows_bytes(&cache->rows, cache->rows.count);
 }
 
 static uint8_t *put_header(uint8_t *out, const vql_cache *cache)
 {
-    const vql_model *model = cache->catalog->model;
+    const vql_model *model = cache->tables->model;
     memcpy(out, MAGIC, sizeof MAGIC);
     out = put(out + sizeof MAGIC, VERSION, 4);
     out = put(out, model->fingerprint, 8);
@@ -109,7 +110,8 @@ static uint8_t *put_header(uint8_t *out, const vql_cache *cache)
     out = put(out, cache->tail.item_bytes, 1);
     out = put(out, cache->tail.time_bytes, 1);
     out = put(out, cache->rows.count_bytes, 1);
-    return put(out, (uint64_t)cache->form, 1);
+    out = put(out, (uint64_t)cache->form, 1);
+    return put(out, cache->rows.words, 4);
 }
 
 static void put_rows(uint8_t *out, const vql_cache_rows *rows)
@@ -126,7 +128,7 @@ static void put_rows(uint8_t *out, const vql_cache_rows *rows)
 void vql_cache_serialize(const vql_cache *cache, uint8_t *out)
 {
     out = put_header(out, cache);
-    for (uint32_t r = 0; r < cache->catalog->model->shape.kernels; r++) {
+    for (uint32_t r = 0; r < cache->tables->model->shape.kernels; r++) {
         out = put(out, (uint64_t)cache->bases[r].time_ms, 8);
         out = put_double(out, cache->bases[r].gain);
     }
@@ -136,10 +138,11 @@ void vql_cache_serialize(const vql_cache *cache, uint8_t *out)
     put_rows(out + bytes, &cache->rows);
 }
 
-/* What is being read: the bytes that are left, and where an error goes. */
+/* What is being read: the bytes that are left, for which catalog, and where an error goes. */
 typedef struct reader {
     const uint8_t *in;
     const uint8_t *end;
+    const vql_catalog *catalog;
     vql_error *error;
 } reader;
 
@@ -200,7 +203,7 @@ static vql_code check_range(const reader *from, const char *what, uint64_t numbe
 /* The numbers of the header from the format on. */
 typedef struct header {
     uint64_t format, events, reference_ms, random, tail_base_ms, tail_count;
-    uint64_t item_bytes, time_bytes, count_bytes, form;
+    uint64_t item_bytes, time_bytes, count_bytes, form, words;
 } header;
 
 static header take_header(reader *from)
@@ -216,18 +219,44 @@ static header take_header(reader *from)
     read.time_bytes = take(&from->in, 1);
     read.count_bytes = take(&from->in, 1);
     read.form = take(&from->in, 1);
+    read.words = take(&from->in, 4);
     return read;
 }
 
-static vql_code check_header(const reader *from, const header *read, const vql_shape *shape)
+/* The least and the most positions that rows of a form may have. */
+typedef struct positions_range {
+    uint64_t least, most;
+} positions_range;
+
+static positions_range positions_of(const vql_catalog *catalog, uint64_t form)
 {
+    const vql_model *model = catalog->tables->model;
+    const uint64_t event_types = model->shape.event_types;
+    positions_range range = {0, 0};
+    if (form == VQL_FORM_ITEMS)
+        return (positions_range){model->shape.items * event_types, catalog->rows * event_types};
+    for (uint32_t g = 0; form == VQL_FORM_ROWS && g < model->shape.groups; g++)
+        range.most += model->codewords[g];
+    range.least = range.most;
+    return range;
+}
+
+static uint64_t words_for(uint64_t positions)
+{
+    return (positions + 63) / 64;
+}
+
+static vql_code check_header(const reader *from, const header *read)
+{
+    const vql_tables *tables = from->catalog->tables;
     vql_cache_events_list like;
-    vql_events_init(&like, shape);
+    vql_events_init(&like, tables->capacity, tables->model->shape.event_types);
+    const positions_range positions = positions_of(from->catalog, read->form);
     const bool rows = read->tail_count < read->events;
     const uint64_t most_tail = rows ? VQL_CACHE_TAIL_EVENTS : VQL_CACHE_MOST_EVENTS_KEPT;
-    const uint64_t least_form = !rows                  ? VQL_FORM_EVENTS
-                                : vql_items_fit(shape) ? VQL_FORM_ITEMS
-                                                       : VQL_FORM_ROWS;
+    const uint64_t least_form = !rows                   ? VQL_FORM_EVENTS
+                                : vql_items_fit(tables) ? VQL_FORM_ITEMS
+                                                        : VQL_FORM_ROWS;
     const struct {
         const char *name;
         uint64_t number, least, most;
@@ -242,6 +271,8 @@ static vql_code check_header(const reader *from, const header *read, const vql_s
         {"bytes of a time", read->time_bytes, 1, 8},
         {"bytes of a count", read->count_bytes, 0, rows ? 4 : 0},
         {"form", read->form, least_form, rows ? VQL_FORM_ROWS : VQL_FORM_EVENTS},
+        {"words of the positions in use", read->words, words_for(positions.least),
+         words_for(positions.most)},
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const vql_code code =
@@ -258,7 +289,7 @@ static vql_code check_header(const reader *from, const header *read, const vql_s
 
 static vql_code read_bases(reader *from, vql_cache *cache)
 {
-    const uint32_t kernels = cache->catalog->model->shape.kernels;
+    const uint32_t kernels = cache->tables->model->shape.kernels;
     const vql_code code = need(from, (uint64_t)kernels * BASE_BYTES, "the bases");
     if (code != VQL_OK)
         return code;
@@ -295,8 +326,7 @@ static vql_code read_tail(reader *from, const header *read, vql_cache *cache)
         tail.capacity_bytes = (uint32_t)bytes;
     }
     cache->tail = tail;
-    const uint32_t items = cache->catalog->model->shape.items;
-    const uint32_t bad = vql_events_check(&tail, items, cache->reference_ms);
+    const uint32_t bad = vql_events_check(&tail, from->catalog->rows, cache->reference_ms);
     if (bad < tail.count) {
         return vql_fail(from->error, VQL_VALUE,
                         "cache: event %" PRIu32 " is of no item, or after t_ref = %" PRId64, bad,
@@ -308,7 +338,10 @@ static vql_code read_tail(reader *from, const header *read, vql_cache *cache)
 /* Reads which rows there are and makes them. */
 static vql_code read_map(reader *from, const header *read, vql_cache *cache)
 {
-    vql_cache_set_form(cache, (vql_cache_form)read->form);
+    const uint64_t most = positions_of(from->catalog, read->form).most;
+    const bool items = read->form == VQL_FORM_ITEMS;
+    vql_cache_set_form(cache, (vql_cache_form)read->form,
+                       items ? (uint32_t)read->words * 64 : (uint32_t)most);
     vql_cache_rows *rows = &cache->rows;
     vql_code code = need(from, (uint64_t)rows->words * 8, "the positions in use");
     if (code != VQL_OK)
@@ -320,9 +353,9 @@ static vql_code read_map(reader *from, const header *read, vql_cache *cache)
         last = take(&in, 8);
         count += (uint64_t)__builtin_popcountll(last);
     }
-    if (rows->codewords % 64 != 0 && last >> rows->codewords % 64 != 0)
-        return vql_fail(from->error, VQL_VALUE, "cache: a position in use is not below %" PRIu32,
-                        rows->codewords);
+    if (most < (uint64_t)rows->words * 64 && last >> most % 64 != 0)
+        return vql_fail(from->error, VQL_VALUE, "cache: a position in use is not below %" PRIu64,
+                        most);
     rows->count_bytes = (uint8_t)read->count_bytes;
     if (rows_bytes(rows, count) != bytes_left(from)) {
         return vql_fail(from->error, VQL_FORMAT,
@@ -388,7 +421,7 @@ static vql_code read_rows(reader *from, const header *read, vql_cache *cache)
     uint32_t first = 0;
     uint32_t index = 0;
     for (uint32_t g = 0; g < layout.groups && code == VQL_OK; g++) {
-        const uint32_t positions = vql_group_positions(&layout, cache->catalog->model, g);
+        const uint32_t positions = vql_group_positions(&layout, cache, g);
         code = read_group(from, cache, g, first, positions, &index);
         first += positions;
     }
@@ -417,14 +450,15 @@ static vql_code read_state(reader *from, const header *read, vql_cache *cache)
 vql_code vql_cache_parse(const vql_catalog *catalog, const void *bytes, size_t count,
                          const vql_allocator *allocator, vql_cache **out, vql_error *error)
 {
-    reader from = {.in = bytes, .end = (const uint8_t *)bytes + count, .error = error};
+    reader from = {
+        .in = bytes, .end = (const uint8_t *)bytes + count, .catalog = catalog, .error = error};
     vql_code code = need(&from, HEADER_BYTES, "the header");
     if (code == VQL_OK)
-        code = read_identity(&from, catalog->model);
+        code = read_identity(&from, catalog->tables->model);
     if (code != VQL_OK)
         return code;
     const header read = take_header(&from);
-    code = check_header(&from, &read, &catalog->model->shape);
+    code = check_header(&from, &read);
     if (code != VQL_OK)
         return code;
     const vql_cache_options options = {(vql_cache_format)read.format, read.random};

@@ -1,6 +1,7 @@
 /*
  * What the rows of a cache are of, by its form: of codewords, G groups of K_g with D_g + 1 numbers
- * a kernel; or of items, one group of I · A with one number, n, a kernel.
+ * a kernel; or of items, one group of I · A, and more with spare items, with one number, n, a
+ * kernel.
  */
 #ifndef VQL_CORE_CACHE_LAYOUT_H
 #define VQL_CORE_CACHE_LAYOUT_H
@@ -21,7 +22,7 @@ typedef struct vql_row_layout {
 
 static inline vql_row_layout vql_row_layout_of(const vql_cache *cache)
 {
-    const vql_shape *shape = &cache->catalog->model->shape;
+    const vql_shape *shape = &cache->tables->model->shape;
     vql_row_layout made = {
         .format = cache->format,
         .groups = shape->groups,
@@ -39,22 +40,20 @@ static inline vql_row_layout vql_row_layout_of(const vql_cache *cache)
     return made;
 }
 
-/* The positions of a group. */
-static inline uint32_t vql_group_positions(const vql_row_layout *layout, const vql_model *model,
+/* The positions of a group of a cache's rows. */
+static inline uint32_t vql_group_positions(const vql_row_layout *layout, const vql_cache *cache,
                                            uint32_t group)
 {
-    if (layout->items)
-        return model->shape.items * model->shape.event_types;
-    return model->codewords[group];
+    return layout->items ? cache->rows.codewords : cache->tables->model->codewords[group];
 }
 
 /* An event's position within a group. */
-static inline uint32_t vql_event_code(const vql_row_layout *layout, const vql_catalog *catalog,
+static inline uint32_t vql_event_code(const vql_row_layout *layout, const vql_tables *tables,
                                       const vql_cache_event *event, uint32_t group)
 {
     if (layout->items)
-        return event->row * catalog->model->shape.event_types + event->event_type;
-    return vql_catalog_codes(catalog, event->row, event->event_type)[group];
+        return event->row * tables->model->shape.event_types + event->event_type;
+    return vql_tables_codes(tables, event->row, event->event_type)[group];
 }
 
 /* The event of an item's position, without its time. */
@@ -64,10 +63,18 @@ static inline vql_cache_event vql_item_event(const vql_model *model, uint32_t po
     return (vql_cache_event){.row = position / event_types, .event_type = position % event_types};
 }
 
-/* Whether a model's items are few enough to be rows. */
-static inline bool vql_items_fit(const vql_shape *shape)
+/* Whether the items are few enough to be rows. */
+static inline bool vql_items_fit(const vql_tables *tables)
 {
-    return (uint64_t)shape->items * shape->event_types <= VQL_CACHE_MOST_POSITIONS;
+    const uint64_t event_types = tables->model->shape.event_types;
+    return tables->capacity * event_types <= VQL_CACHE_MOST_POSITIONS;
 }
+
+/*
+ * The positions that the rows of a form have in a map for a cache and some events, or none: those
+ * of all codewords; those of the model's items, and of spare ones as far as they are there.
+ */
+uint32_t vql_form_positions(const vql_cache *cache, vql_cache_form form,
+                            const vql_cache_event *events, size_t count);
 
 #endif

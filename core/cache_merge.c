@@ -23,8 +23,11 @@ static vql_code reserve_both(vql_cache *cache, const vql_cache *other)
 {
     const vql_row_layout layout = vql_row_layout_of(cache);
     const vql_cache *const caches[] = {cache, other};
+    const uint32_t ours = vql_form_positions(cache, cache->form, NULL, 0);
+    const uint32_t theirs = vql_form_positions(other, cache->form, NULL, 0);
+    const uint32_t positions = ours > theirs ? ours : theirs;
     vql_codeword_map map;
-    vql_code code = vql_map_init(&map, cache->rows.words, &cache->allocator);
+    vql_code code = vql_map_init(&map, vql_rows_words(positions), &cache->allocator);
     if (code != VQL_OK)
         return code;
     for (size_t c = 0; c < 2; c++) {
@@ -33,11 +36,11 @@ static vql_code reserve_both(vql_cache *cache, const vql_cache *other)
             map.bits[w] |= vql_rows_occupied(&from->rows)[w];
         for (uint32_t i = 0; i < from->tail.count; i++) {
             const vql_cache_event event = vql_events_get(&from->tail, i);
-            vql_map_add_event(map.bits, &layout, cache->catalog, &event);
+            vql_map_add_event(map.bits, &layout, cache->tables, &event);
         }
     }
-    code =
-        vql_rows_reserve(&cache->rows, map.bits, cache->events + other->events, &cache->allocator);
+    code = vql_rows_reserve(&cache->rows, map.bits, positions, cache->events + other->events,
+                            &cache->allocator);
     vql_map_release(&map, &cache->allocator);
     return code;
 }
@@ -70,7 +73,7 @@ static void add_row(vql_cache *cache, const vql_cache *other, uint32_t position,
 /* Adds other's rows; no base of other's is later than the cache's. */
 static void add_rows(vql_cache *cache, const vql_cache *other)
 {
-    const vql_model *model = cache->catalog->model;
+    const vql_model *model = cache->tables->model;
     double factors[VQL_MAX_KERNELS];
     for (uint32_t r = 0; r < model->shape.kernels; r++) {
         const vql_cache_base to = cache->bases[r];
@@ -87,7 +90,7 @@ static void add_rows(vql_cache *cache, const vql_cache *other)
 /* Adds a cache's rows, of the same form, and its tail. */
 static vql_code merge_rows(vql_cache *cache, const vql_cache *other)
 {
-    const uint32_t kernels = cache->catalog->model->shape.kernels;
+    const uint32_t kernels = cache->tables->model->shape.kernels;
     const int64_t latest_ms = vql_events_latest(&cache->tail);
     const int64_t other_ms = vql_events_latest(&other->tail);
     vql_cache_event events[VQL_CACHE_TAIL_EVENTS];
@@ -128,8 +131,8 @@ static vql_code merge_forms(vql_cache *copy, vql_cache *other)
 /* Makes an empty cache another's contents, in its own format. */
 static void start_from(vql_cache *copy, const vql_cache *other)
 {
-    vql_cache_set_form(copy, other->form);
-    memcpy(copy->bases, other->bases, copy->catalog->model->shape.kernels * sizeof *copy->bases);
+    vql_cache_set_form(copy, other->form, other->rows.codewords);
+    memcpy(copy->bases, other->bases, copy->tables->model->shape.kernels * sizeof *copy->bases);
 }
 
 /* Merges copies, which can be changed before it is known that all goes well. */

@@ -131,22 +131,25 @@ static void spread_rows(vql_cache_rows *rows, const uint64_t *map)
     memcpy(occupied, map, (size_t)rows->words * sizeof *map);
 }
 
-vql_code vql_rows_reserve(vql_cache_rows *rows, const uint64_t *map, uint64_t most,
-                          const vql_allocator *allocator)
+vql_code vql_rows_reserve(vql_cache_rows *rows, const uint64_t *map, uint32_t codewords,
+                          uint64_t most, const vql_allocator *allocator)
 {
+    const uint32_t words = vql_rows_words(codewords);
     uint32_t needed = 0;
-    for (uint32_t w = 0; w < rows->words; w++)
+    for (uint32_t w = 0; w < words; w++)
         needed += (uint32_t)__builtin_popcountll(map[w]);
     const uint8_t count_bytes = count_bytes_for(most);
     const bool wide = rows->count_bytes >= count_bytes;
     if (needed == rows->count && (wide || needed == 0))
         return VQL_OK;
-    if (needed <= rows->capacity && wide) {
+    if (needed <= rows->capacity && wide && words == rows->words) {
         spread_rows(rows, map);
         return VQL_OK;
     }
     vql_cache_rows made = *rows;
-    const uint32_t capacity = grown_capacity(rows, needed, rows->codewords);
+    const uint32_t capacity = grown_capacity(rows, needed, codewords);
+    made.codewords = codewords;
+    made.words = words;
     made.count_bytes = wide ? rows->count_bytes : count_bytes;
     const vql_code code = vql_rows_allocate(&made, capacity, allocator);
     if (code != VQL_OK)

@@ -25,7 +25,7 @@ typedef struct vql_cache_rows {
     uint8_t *block; /* NULL for a capacity of 0 */
     uint32_t count;
     uint32_t capacity;
-    uint32_t codewords; /* Σ_g K_g */
+    uint32_t codewords; /* Σ_g K_g, or the positions of items */
     uint32_t words;     /* of a bit a codeword */
     uint32_t row_bytes;
     uint8_t count_bytes; /* 1, 2 or 4 */
@@ -70,7 +70,8 @@ uint32_t vql_bits_sum(const uint64_t *map, uint32_t *before, uint32_t words);
 /* Whether the codeword at a position has a row. */
 static inline bool vql_rows_has(const vql_cache_rows *rows, uint32_t position)
 {
-    return rows->count > 0 && vql_bits_get(vql_rows_occupied(rows), position);
+    return rows->count > 0 && position < rows->codewords &&
+           vql_bits_get(vql_rows_occupied(rows), position);
 }
 
 /* The index of the row of a position that has one. */
@@ -99,10 +100,11 @@ size_t vql_rows_bytes_for(const vql_cache_rows *rows, uint32_t count, uint64_t m
 
 /*
  * Makes rows, of zeros where they are new, for exactly the positions in a map that has those of
- * all that are there, and counts that hold `most` events. VQL_NO_MEMORY leaves them as they were.
+ * all that are there, and counts that hold `most` events. The map has `codewords` positions, at
+ * least as many as the rows'. VQL_NO_MEMORY leaves them as they were.
  */
-vql_code vql_rows_reserve(vql_cache_rows *rows, const uint64_t *map, uint64_t most,
-                          const vql_allocator *allocator);
+vql_code vql_rows_reserve(vql_cache_rows *rows, const uint64_t *map, uint32_t codewords,
+                          uint64_t most, const vql_allocator *allocator);
 
 /* Allocates a block for rows that are all to be set by the caller. VQL_NO_MEMORY. */
 vql_code vql_rows_allocate(vql_cache_rows *rows, uint32_t capacity, const vql_allocator *allocator);

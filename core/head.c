@@ -5,15 +5,15 @@
 
 #include "model_data.h"
 
-void vql_head_take(vql_head *head, const vql_catalog *catalog, vql_scratch *scratch)
+void vql_head_take(vql_head *head, const vql_tables *tables, vql_scratch *scratch)
 {
-    const vql_model *model = catalog->model;
+    const vql_model *model = tables->model;
     uint32_t widest = model->shape.width;
     for (uint32_t l = 0; l < model->layer_count; l++)
         widest = model->layers[l].outputs > widest ? model->layers[l].outputs : widest;
     const size_t stride = vql_round_up(widest, VQL_LANES);
     *head = (vql_head){
-        .catalog = catalog,
+        .tables = tables,
         .kernels = vql_kernels_active(),
         .stride = stride,
         .inputs = vql_scratch_take(scratch, VQL_BLOCK * stride, sizeof(float)),
@@ -23,9 +23,9 @@ void vql_head_take(vql_head *head, const vql_catalog *catalog, vql_scratch *scra
 
 void vql_head_fetch(const vql_head *head, const uint32_t *rows)
 {
-    const size_t hidden = head->catalog->hidden;
+    const size_t hidden = head->tables->hidden;
     for (size_t m = 0; m < VQL_BLOCK; m++) {
-        const float *part = head->catalog->head_item + rows[m] * hidden;
+        const float *part = head->tables->head_item + rows[m] * hidden;
         for (size_t j = 0; j < hidden; j += VQL_LINE / sizeof *part)
             __builtin_prefetch(part + j, 0, 2);
     }
@@ -92,7 +92,7 @@ static void start_outputs(const vql_head *head, size_t candidate, const float *s
 /* The last layer, with at least one before it. */
 static void finish(const vql_head *head, float *logits)
 {
-    const vql_model *model = head->catalog->model;
+    const vql_model *model = head->tables->model;
     const vql_layer *layer = &model->layers[model->layer_count - 1];
     const float *rows[VQL_BLOCK];
     float totals[VQL_BLOCK];
@@ -108,31 +108,31 @@ static void finish(const vql_head *head, float *logits)
 /* The first layer but for what is made of o. */
 static void start_first(const vql_head *head, const uint32_t *rows)
 {
-    const size_t hidden = head->catalog->hidden;
+    const size_t hidden = head->tables->hidden;
     for (size_t m = 0; m < VQL_BLOCK; m++)
-        start_outputs(head, m, head->catalog->head_item + rows[m] * hidden, hidden);
+        start_outputs(head, m, head->tables->head_item + rows[m] * hidden, hidden);
 }
 
-/* The logits of a head of one layer: the outputs, or, without o, what the catalog has. */
+/* The logits of a head of one layer: the outputs, or, without o, what the tables have. */
 static void copy_logits(const vql_head *head, const uint32_t *rows, bool cold, float *logits)
 {
-    const size_t tasks = head->catalog->model->shape.tasks;
+    const size_t tasks = head->tables->model->shape.tasks;
     for (size_t m = 0; m < VQL_BLOCK; m++)
         copy(logits + m * tasks,
-             cold ? head->catalog->head_item + rows[m] * tasks : head->outputs + m * head->stride,
+             cold ? head->tables->head_item + rows[m] * tasks : head->outputs + m * head->stride,
              tasks);
 }
 
 /* The layers behind the first. */
 static void continue_head(vql_head *head, float *logits)
 {
-    const vql_model *model = head->catalog->model;
+    const vql_model *model = head->tables->model;
     rectify(head, model->layers[0].outputs);
     for (uint32_t l = 1; l < model->layer_count - 1; l++) {
         const vql_layer *layer = &model->layers[l];
         for (size_t m = 0; m < VQL_BLOCK; m++)
             start_outputs(head, m, layer->bias, layer->outputs);
-        add_product(head, &head->catalog->panels[l], head->inputs, head->stride);
+        add_product(head, &head->tables->panels[l], head->inputs, head->stride);
         rectify(head, layer->outputs);
     }
     finish(head, logits);
@@ -141,11 +141,11 @@ static void continue_head(vql_head *head, float *logits)
 void vql_head_block(vql_head *head, const uint32_t *rows, const float *o, size_t stride,
                     float *logits)
 {
-    const bool single = head->catalog->model->layer_count == 1;
+    const bool single = head->tables->model->layer_count == 1;
     if (o != NULL || !single)
         start_first(head, rows);
     if (o != NULL)
-        add_product(head, &head->catalog->panels[0], o, stride);
+        add_product(head, &head->tables->panels[0], o, stride);
     if (single)
         copy_logits(head, rows, o == NULL, logits);
     else

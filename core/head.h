@@ -13,7 +13,7 @@
 #include "scratch.h"
 
 typedef struct vql_head {
-    const vql_catalog *catalog;
+    const vql_tables *tables;
     const vql_kernels *kernels;
     size_t stride;  /* the widest of D and the layers' outputs, in whole tiles */
     float *inputs;  /* [VQL_BLOCK, stride] */
@@ -21,7 +21,7 @@ typedef struct vql_head {
 } vql_head;
 
 /* Takes room for a catalog's head. */
-void vql_head_take(vql_head *head, const vql_catalog *catalog, vql_scratch *scratch);
+void vql_head_take(vql_head *head, const vql_tables *tables, vql_scratch *scratch);
 
 /* Asks for what the head will read of a block of rows. */
 void vql_head_fetch(const vql_head *head, const uint32_t *rows);

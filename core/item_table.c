@@ -36,6 +36,11 @@ uint32_t vql_item_table_put(uint32_t *slots, uint64_t mask, const uint64_t *ids,
     return slots[slot];
 }
 
+void vql_item_table_set(uint32_t *slots, uint64_t mask, const uint64_t *ids, uint32_t row)
+{
+    slots[probe(slots, mask, ids, ids[row], hash(ids[row]) & mask)] = row;
+}
+
 uint32_t vql_item_table_get(const uint32_t *slots, uint64_t mask, const uint64_t *ids, uint64_t id)
 {
     return slots[probe(slots, mask, ids, id, hash(id) & mask)];

@@ -18,6 +18,9 @@ uint64_t vql_item_table_mask(uint32_t rows);
  */
 uint32_t vql_item_table_put(uint32_t *slots, uint64_t mask, const uint64_t *ids, uint32_t row);
 
+/* The same, but in the place of a row that has the id already. */
+void vql_item_table_set(uint32_t *slots, uint64_t mask, const uint64_t *ids, uint32_t row);
+
 /* The row of an id; 0 when there is none. */
 uint32_t vql_item_table_get(const uint32_t *slots, uint64_t mask, const uint64_t *ids, uint64_t id);
 

@@ -17,12 +17,12 @@ typedef struct kernel_state {
     double totals[VQL_MAX_KERNELS];   /* Σ_a n[r][a], for time_ms */
 } kernel_state;
 
-void vql_kernel_fold_take(vql_kernel_fold *fold, const vql_catalog *catalog, vql_scratch *scratch)
+void vql_kernel_fold_take(vql_kernel_fold *fold, const vql_tables *tables, vql_scratch *scratch)
 {
-    const vql_shape *shape = &catalog->model->shape;
+    const vql_shape *shape = &tables->model->shape;
     const uint32_t columns = vql_round_up(shape->head_width, VQL_LANES);
     *fold = (vql_kernel_fold){
-        .catalog = catalog,
+        .tables = tables,
         .kernels = vql_kernels_active(),
         .columns = columns,
         .values = vql_scratch_take(scratch, shape->heads, sizeof *fold->values),
@@ -35,7 +35,7 @@ void vql_kernel_fold_take(vql_kernel_fold *fold, const vql_catalog *catalog, vql
     };
     const size_t before = scratch->used;
     for (uint32_t h = 0; h < shape->heads; h++) {
-        const size_t codewords = catalog->head_start[h + 1] - catalog->head_start[h];
+        const size_t codewords = tables->head_start[h + 1] - tables->head_start[h];
         float *values = vql_scratch_take(scratch, codewords * columns, sizeof *values);
         float *normalisers = vql_scratch_take(scratch, codewords, sizeof *normalisers);
         if (fold->values != NULL) {
@@ -49,13 +49,13 @@ void vql_kernel_fold_take(vql_kernel_fold *fold, const vql_catalog *catalog, vql
 /* ---- times ---- */
 
 /* An event's addend, whose value and codes are fetched. */
-static vql_addend addend_of(const vql_catalog *catalog, const vql_cache_event *event)
+static vql_addend addend_of(const vql_tables *tables, const vql_cache_event *event)
 {
-    const vql_shape *shape = &catalog->model->shape;
+    const vql_shape *shape = &tables->model->shape;
     const vql_addend made = {
-        .item_value = catalog->value_item + (size_t)event->row * shape->width,
-        .type_value = catalog->value_type + (size_t)event->event_type * shape->width,
-        .codes = catalog->codes +
+        .item_value = tables->value_item + (size_t)event->row * shape->width,
+        .type_value = tables->value_type + (size_t)event->event_type * shape->width,
+        .codes = tables->codes +
                  ((size_t)event->row * shape->event_types + event->event_type) * shape->groups,
     };
     for (uint32_t j = 0; j < shape->width; j += VQL_LINE / sizeof *made.item_value)
@@ -67,7 +67,7 @@ static vql_addend addend_of(const vql_catalog *catalog, const vql_cache_event *e
 /* The addends and factors of the events that the cache keeps; adds to the totals. */
 static void load_tail(vql_kernel_fold *fold, const vql_cache *cache, kernel_state *state)
 {
-    const vql_model *model = cache->catalog->model;
+    const vql_model *model = cache->tables->model;
     const uint32_t kernels = model->shape.kernels;
     const uint32_t count = cache->tail.count;
     double decay[VQL_MAX_KERNELS]; /* per millisecond */
@@ -75,7 +75,7 @@ static void load_tail(vql_kernel_fold *fold, const vql_cache *cache, kernel_stat
         decay[r] = (double)model->decay[r] * vql_cache_hours(1, 0);
     for (uint32_t i = 0; i < count; i++) {
         const vql_cache_event event = vql_events_get(&cache->tail, i);
-        fold->addends[i] = addend_of(cache->catalog, &event);
+        fold->addends[i] = addend_of(cache->tables, &event);
         for (uint32_t r = 0; r < kernels; r++)
             fold->factors[r * MOST + i] =
                 (float)(decay[r] * (double)(event.time_ms - state->time_ms[r]));
@@ -92,7 +92,7 @@ static void load_tail(vql_kernel_fold *fold, const vql_cache *cache, kernel_stat
 static void add_totals(const vql_cache *cache, const vql_row_layout *layout, kernel_state *state)
 {
     const vql_cache_rows *rows = &cache->rows;
-    const uint32_t positions = vql_group_positions(layout, cache->catalog->model, 0);
+    const uint32_t positions = vql_group_positions(layout, cache, 0);
     double sums[VQL_MAX_KERNELS] = {0.0};
     uint32_t index = 0;
     for (uint32_t w = 0; w < rows->words; w++)
@@ -112,7 +112,7 @@ static void add_totals(const vql_cache *cache, const vql_row_layout *layout, ker
 /* Times, scales and totals, the tail's factors with them. */
 static kernel_state load_state(vql_kernel_fold *fold, const vql_cache *cache)
 {
-    const vql_model *model = cache->catalog->model;
+    const vql_model *model = cache->tables->model;
     const int64_t latest_ms = vql_events_latest(&cache->tail);
     kernel_state state = {.totals = {0.0}};
     for (uint32_t r = 0; r < model->shape.kernels; r++) {
@@ -138,7 +138,7 @@ static kernel_state load_state(vql_kernel_fold *fold, const vql_cache *cache)
  */
 static void set_coefficients(vql_kernel_fold *fold, const kernel_state *state, int64_t time_ms)
 {
-    const vql_model *model = fold->catalog->model;
+    const vql_model *model = fold->tables->model;
     const uint32_t heads = model->shape.heads;
     const uint32_t kernels = model->shape.kernels;
     for (uint32_t h = 0; h < heads; h++) {
@@ -160,7 +160,7 @@ static void set_coefficients(vql_kernel_fold *fold, const kernel_state *state, i
 /* Makes the coefficients those of the sums that the cache has. */
 static void scale_coefficients(vql_kernel_fold *fold, const kernel_state *state)
 {
-    const vql_shape *shape = &fold->catalog->model->shape;
+    const vql_shape *shape = &fold->tables->model->shape;
     float *coefficients = fold->coefficients;
     for (uint32_t h = 0; h < shape->heads; h++, coefficients += shape->kernels)
         for (uint32_t r = 0; r < shape->kernels; r++)
@@ -172,7 +172,7 @@ static void scale_coefficients(vql_kernel_fold *fold, const kernel_state *state)
 /* Adds what is in addends and factors. */
 static void spread(vql_kernel_fold *fold, size_t count)
 {
-    const vql_shape *shape = &fold->catalog->model->shape;
+    const vql_shape *shape = &fold->tables->model->shape;
     const float *coefficients = fold->coefficients;
     for (uint32_t h = 0; h < shape->heads; h++, coefficients += shape->kernels) {
         const vql_spread to = {
@@ -200,8 +200,8 @@ static void add_items(vql_kernel_fold *fold, const vql_cache *cache)
     for (uint32_t w = 0; w < cache->rows.words; w++) {
         for (uint64_t left = occupied[w]; left != 0; left &= left - 1) {
             const uint32_t position = w * 64 + (uint32_t)__builtin_ctzll(left);
-            const vql_cache_event event = vql_item_event(cache->catalog->model, position);
-            fold->addends[count] = addend_of(cache->catalog, &event);
+            const vql_cache_event event = vql_item_event(cache->tables->model, position);
+            fold->addends[count] = addend_of(cache->tables, &event);
             for (uint32_t r = 0; r < layout.kernels; r++, slice += layout.slice_bytes)
                 fold->factors[r * MOST + count] =
                     vql_codec_normaliser(layout.format, 0, layout.slice_bytes, slice);
@@ -218,7 +218,7 @@ static void add_items(vql_kernel_fold *fold, const vql_cache *cache)
 static void add_row(vql_kernel_fold *fold, const vql_row_layout *layout, uint32_t group,
                     uint32_t code, const uint8_t *row)
 {
-    const vql_shape *shape = &fold->catalog->model->shape;
+    const vql_shape *shape = &fold->tables->model->shape;
     const uint32_t heads = shape->heads / shape->groups;
     float n[VQL_MAX_KERNELS];
     for (uint32_t r = 0; r < layout->kernels; r++)
@@ -243,7 +243,7 @@ static void add_row(vql_kernel_fold *fold, const vql_row_layout *layout, uint32_
 static void add_rows(vql_kernel_fold *fold, const vql_cache *cache)
 {
     const vql_row_layout layout = vql_row_layout_of(cache);
-    const vql_model *model = cache->catalog->model;
+    const vql_model *model = cache->tables->model;
     const uint64_t *occupied = vql_rows_occupied(&cache->rows);
     const uint8_t *row = vql_rows_slices(&cache->rows, 0);
     uint32_t group = 0;

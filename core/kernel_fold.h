@@ -18,7 +18,7 @@
 #include "scratch.h"
 
 typedef struct vql_kernel_fold {
-    const vql_catalog *catalog;
+    const vql_tables *tables;
     const vql_kernels *kernels;
     uint32_t columns;    /* d, rounded up to VQL_LANES */
     float **values;      /* [H]: [K, columns]; what is beyond d is zero */
@@ -33,7 +33,7 @@ typedef struct vql_kernel_fold {
 } vql_kernel_fold;
 
 /* Takes room for folding any cache of the catalog's. */
-void vql_kernel_fold_take(vql_kernel_fold *fold, const vql_catalog *catalog, vql_scratch *scratch);
+void vql_kernel_fold_take(vql_kernel_fold *fold, const vql_tables *tables, vql_scratch *scratch);
 
 /* Folds a cache of the catalog's at time_ms, or at the cache's reference time if that is later. */
 void vql_kernel_fold_load(vql_kernel_fold *fold, const vql_cache *cache, int64_t time_ms);

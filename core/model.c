@@ -95,20 +95,17 @@ void vql_model_type(const vql_model *model, uint32_t event_type, double *e)
     widen(model->type_embedding + (size_t)event_type * width, width, e);
 }
 
-/* Writes the mean of a row's values in a field: E_f numbers, zeros if there are none. */
-static void field_mean(const vql_field *field, uint32_t row, double *mean)
+void vql_field_mean(const vql_field *field, const uint32_t *values, size_t count, double *mean)
 {
-    const uint32_t begin = field->offsets[row];
-    const uint32_t end = field->offsets[row + 1];
     for (uint32_t j = 0; j < field->width; j++)
         mean[j] = 0.0;
-    for (uint32_t i = begin; i < end; i++) {
-        const float *value = field->embedding + (size_t)field->indices[i] * field->width;
+    for (size_t i = 0; i < count; i++) {
+        const float *value = field->embedding + (size_t)values[i] * field->width;
         for (uint32_t j = 0; j < field->width; j++)
             mean[j] += (double)value[j];
     }
-    for (uint32_t j = 0; j < field->width && begin < end; j++)
-        mean[j] /= (double)(end - begin);
+    for (uint32_t j = 0; j < field->width && count > 0; j++)
+        mean[j] /= (double)count;
 }
 
 void vql_model_item(const vql_model *model, uint32_t row, double *x)
@@ -116,7 +113,9 @@ void vql_model_item(const vql_model *model, uint32_t row, double *x)
     widen(model->item_embedding + (size_t)row * model->item_width, model->item_width, x);
     x += model->item_width;
     for (uint32_t f = 0; f < model->field_count; f++) {
-        field_mean(&model->fields[f], row, x);
-        x += model->fields[f].width;
+        const vql_field *field = &model->fields[f];
+        const uint32_t first = field->offsets[row];
+        vql_field_mean(field, field->indices + first, field->offsets[row + 1] - first, x);
+        x += field->width;
     }
 }

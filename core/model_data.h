@@ -54,6 +54,9 @@ struct vql_model {
     vql_layer *layers; /* the first takes X+D inputs, the last gives T outputs */
 };
 
+/* The mean of some of a field's values, each < V: E_f numbers, zeros if there are none. */
+void vql_field_mean(const vql_field *field, const uint32_t *values, size_t count, double *mean);
+
 /* x_i of a row < I, in float64: X numbers. */
 void vql_model_item(const vql_model *model, uint32_t row, double *x);
 

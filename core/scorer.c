@@ -1,5 +1,6 @@
 #include "vql/scorer.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -30,13 +31,13 @@ struct vql_scorer {
     float *logits;   /* [VQL_BLOCK, T] */
 };
 
-static void take_room(vql_scorer *scorer, const vql_catalog *catalog, vql_scratch *scratch)
+static void take_room(vql_scorer *scorer, const vql_tables *tables, vql_scratch *scratch)
 {
-    const vql_shape *shape = &catalog->model->shape;
+    const vql_shape *shape = &tables->model->shape;
     scorer->o_stride = vql_round_up(shape->width + VQL_LANES, VQL_LANES);
-    vql_kernel_fold_take(&scorer->fold, catalog, scratch);
-    vql_attention_take(&scorer->attention, catalog, scratch);
-    vql_head_take(&scorer->head, catalog, scratch);
+    vql_kernel_fold_take(&scorer->fold, tables, scratch);
+    vql_attention_take(&scorer->attention, tables, scratch);
+    vql_head_take(&scorer->head, tables, scratch);
     scorer->rows = vql_scratch_take(scratch, WINDOW, sizeof *scorer->rows);
     scorer->o = vql_scratch_take(scratch, VQL_CHUNK * scorer->o_stride, sizeof *scorer->o);
     scorer->logits =
@@ -51,7 +52,7 @@ vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocat
     vql_scorer made = {
         .allocator = *allocator, .catalog = catalog, .kernels = vql_kernels_active()};
     vql_scratch scratch = {0};
-    take_room(&made, catalog, &scratch);
+    take_room(&made, catalog->tables, &scratch);
     const size_t room = scratch.used;
     const size_t bytes = sizeof made + room + VQL_LINE;
     vql_scorer *scorer = allocator->allocate(allocator->context, bytes);
@@ -61,7 +62,7 @@ vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocat
     block += VQL_LINE - (uintptr_t)block % VQL_LINE;
     memset(block, 0, room);
     scratch = (vql_scratch){.block = block};
-    take_room(&made, catalog, &scratch);
+    take_room(&made, catalog->tables, &scratch);
     *scorer = made;
     vql_attention_clear(&scorer->attention);
     *out = scorer;
@@ -76,9 +77,15 @@ void vql_scorer_free(vql_scorer *scorer)
     }
 }
 
+void vql_scorer_use(vql_scorer *scorer, const vql_catalog *catalog)
+{
+    assert(catalog->tables == scorer->catalog->tables);
+    scorer->catalog = catalog;
+}
+
 void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_ms)
 {
-    const vql_shape *shape = &scorer->catalog->model->shape;
+    const vql_shape *shape = &scorer->catalog->tables->model->shape;
     vql_attention_clear(&scorer->attention);
     if (cache == NULL)
         return;
@@ -88,6 +95,22 @@ void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_m
                                scorer->fold.normalisers[h]);
 }
 
+/* Puts the rows of items that were added or changed over those of the model's items. */
+static size_t take_spare_rows(const vql_catalog *catalog, const uint64_t *item_ids, size_t count,
+                              uint32_t *rows)
+{
+    const vql_tables *tables = catalog->tables;
+    size_t unknown = 0;
+    for (size_t n = 0; n < count; n++) {
+        const uint32_t spare = vql_item_table_get(catalog->spare_slots, catalog->spare_mask,
+                                                  tables->spare_ids, item_ids[n]);
+        if (spare != 0)
+            rows[n] = tables->model->shape.items + spare - 1;
+        unknown += rows[n] == 0;
+    }
+    return unknown;
+}
+
 /*
  * Looks up the rows of at most WINDOW candidates; the last one's is repeated up to a whole block.
  * Returns how many are unknown.
@@ -95,9 +118,11 @@ void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_m
 static size_t find_rows(vql_scorer *scorer, const uint64_t *item_ids, size_t count)
 {
     const vql_catalog *catalog = scorer->catalog;
-    const size_t unknown =
-        vql_item_table_find(catalog->slots, catalog->slot_mask, catalog->model->item_ids, item_ids,
-                            count, scorer->rows);
+    const vql_tables *tables = catalog->tables;
+    size_t unknown = vql_item_table_find(tables->slots, tables->slot_mask, tables->model->item_ids,
+                                         item_ids, count, scorer->rows);
+    if (catalog->spare_slots != NULL)
+        unknown = take_spare_rows(catalog, item_ids, count, scorer->rows);
     for (size_t n = count; n % VQL_BLOCK != 0; n++)
         scorer->rows[n] = scorer->rows[count - 1];
     return unknown;
@@ -128,7 +153,7 @@ static void fetch_chunk(vql_scorer *scorer, size_t first, size_t count)
 static void apply_head(vql_scorer *scorer, size_t first, size_t count, float *logits)
 {
     const bool cold = vql_attention_is_clear(&scorer->attention);
-    const size_t tasks = scorer->catalog->model->shape.tasks;
+    const size_t tasks = scorer->catalog->tables->model->shape.tasks;
     const size_t end = smaller(count, first + VQL_CHUNK);
     for (size_t n = first; n < end; n += VQL_BLOCK) {
         const float *o = cold ? NULL : scorer->o + (n - first) * scorer->o_stride;
@@ -142,7 +167,7 @@ static void apply_head(vql_scorer *scorer, size_t first, size_t count, float *lo
 
 size_t vql_scorer_logits(vql_scorer *scorer, const uint64_t *item_ids, size_t count, float *logits)
 {
-    const size_t tasks = scorer->catalog->model->shape.tasks;
+    const size_t tasks = scorer->catalog->tables->model->shape.tasks;
     size_t unknown = 0;
     for (size_t done = 0; done < count; done += WINDOW) {
         const size_t window = smaller(count - done, WINDOW);
@@ -174,13 +199,13 @@ static void sigmoid(const vql_kernels *kernels, size_t count, float *x)
 size_t vql_scorer_run(vql_scorer *scorer, const uint64_t *item_ids, size_t count, float *scores)
 {
     const size_t unknown = vql_scorer_logits(scorer, item_ids, count, scores);
-    sigmoid(scorer->kernels, count * scorer->catalog->model->shape.tasks, scores);
+    sigmoid(scorer->kernels, count * scorer->catalog->tables->model->shape.tasks, scores);
     return unknown;
 }
 
 void vql_scorer_attentions(vql_scorer *scorer, const uint64_t *item_ids, size_t count, float *o)
 {
-    const size_t width = scorer->catalog->model->shape.width;
+    const size_t width = scorer->catalog->tables->model->shape.width;
     for (size_t done = 0; done < count; done += WINDOW) {
         const size_t window = smaller(count - done, WINDOW);
         (void)find_rows(scorer, item_ids + done, window);

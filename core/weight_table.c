@@ -7,6 +7,8 @@
 #include "kernels.h"
 #include "model_data.h"
 
+enum { SPARE_PART = 16 };
+
 typedef struct ranked_item {
     float hotness;
     uint32_t row;
@@ -63,32 +65,54 @@ static uint8_t *first_line(void *block)
     return (uint8_t *)block + (beyond > 0 ? VQL_LINE - beyond : 0);
 }
 
+/*
+ * Rows for the model's items, and for the spare ones what is left, but at least a sixteenth: new
+ * items are asked for.
+ */
+static void divide(vql_weight_table *table, uint32_t items, uint32_t spare, size_t bytes)
+{
+    const size_t fitting = bytes / table->row_bytes;
+    const size_t kept = fitting / SPARE_PART < spare ? fitting / SPARE_PART : spare;
+    table->capacity = fitting - kept < items ? (uint32_t)(fitting - kept) : items;
+    const size_t left = fitting - table->capacity;
+    table->spare_capacity = left < spare ? (uint32_t)left : spare;
+}
+
+/* The block of all rows; what spare rows take is counted when they are. */
+static vql_code allocate_block(vql_weight_table *table, const vql_allocator *allocator,
+                               size_t *held)
+{
+    const uint64_t rows = (uint64_t)table->capacity + table->spare_capacity;
+    if (rows == 0)
+        return VQL_OK;
+    table->block = vql_allocate_array(allocator, rows * table->row_bytes + VQL_LINE, 1, NULL);
+    if (table->block == NULL)
+        return VQL_NO_MEMORY;
+    table->rows = first_line(table->block);
+    *held += table->capacity * table->row_bytes + VQL_LINE;
+    return VQL_OK;
+}
+
 vql_code vql_weight_table_init(vql_weight_table *table, const vql_model *model,
-                               vql_scoring_format format, size_t bytes, const float *hotness,
+                               vql_scoring_format format, const vql_catalog_options *options,
                                const vql_allocator *allocator, size_t *held)
 {
     const uint32_t items = model->shape.items;
     const uint32_t heads = model->shape.heads;
-    *table = (vql_weight_table){.format = format, .heads = heads};
+    *table = (vql_weight_table){.format = format, .heads = heads, .items = items};
     table->head_offsets =
         vql_allocate_array(allocator, heads + 1u, sizeof *table->head_offsets, held);
-    table->slots = vql_allocate_array(allocator, items, sizeof *table->slots, held);
+    table->slots = vql_allocate_array(allocator, (uint64_t)items + options->spare_items,
+                                      sizeof *table->slots, held);
     if (table->head_offsets == NULL || table->slots == NULL)
         return VQL_NO_MEMORY;
     set_offsets(table, model);
-    const size_t fitting = bytes / table->row_bytes;
-    table->capacity = fitting < items ? (uint32_t)fitting : items;
-    table->items = table->capacity;
-    if (table->capacity > 0) {
-        const uint64_t size = (uint64_t)table->capacity * table->row_bytes + VQL_LINE;
-        table->block = vql_allocate_array(allocator, size, 1, held);
-        if (table->block == NULL)
-            return VQL_NO_MEMORY;
-        table->rows = first_line(table->block);
-        memset(table->rows, 0, table->capacity * table->row_bytes);
-    }
-    if (hotness != NULL && table->capacity < items)
-        return assign_by_hotness(table, items, hotness, allocator);
+    divide(table, items, options->spare_items, options->table_bytes);
+    const vql_code code = allocate_block(table, allocator, held);
+    if (code != VQL_OK)
+        return code;
+    if (options->hotness != NULL && table->capacity < items)
+        return assign_by_hotness(table, items, options->hotness, allocator);
     for (uint32_t row = 0; row < items; row++)
         table->slots[row] = row < table->capacity ? row : VQL_NO_SLOT;
     return VQL_OK;
@@ -102,11 +126,18 @@ void vql_weight_table_release(vql_weight_table *table, const vql_allocator *allo
     *table = (vql_weight_table){0};
 }
 
+void vql_weight_table_add(vql_weight_table *table, uint32_t row)
+{
+    const uint32_t spare = row - table->items;
+    table->slots[row] = spare < table->spare_capacity ? table->capacity + spare : VQL_NO_SLOT;
+}
+
 void vql_weight_table_put(vql_weight_table *table, uint32_t row, const uint32_t *head_start,
                           const float *weights)
 {
     const vql_kernels *kernels = vql_kernels_active();
     uint8_t *out = table->rows + table->slots[row] * table->row_bytes;
+    memset(out, 0, table->row_bytes);
     for (uint32_t h = 0; h < table->heads; h++) {
         const size_t count = head_start[h + 1] - head_start[h];
         void *numbers = out + table->head_offsets[h];
@@ -120,5 +151,4 @@ void vql_weight_table_put(vql_weight_table *table, uint32_t row, const uint32_t 
 void vql_weight_table_refuse(vql_weight_table *table, uint32_t row)
 {
     table->slots[row] = VQL_NO_SLOT;
-    table->items--;
 }

@@ -24,25 +24,29 @@
 typedef struct vql_weight_table {
     vql_scoring_format format; /* F32 or INT16 */
     uint32_t heads;
-    uint32_t capacity;    /* rows there is room for */
-    uint32_t items;       /* items that have one */
-    size_t row_bytes;     /* an odd multiple of VQL_LINE */
-    size_t *head_offsets; /* [H + 1]: bytes into a row */
-    uint32_t *slots;      /* [I]: a row's index, or VQL_NO_SLOT */
-    void *block;          /* what was allocated */
-    uint8_t *rows;        /* [capacity, row_bytes], at a cache line */
+    uint32_t items;          /* I */
+    uint32_t capacity;       /* rows for the model's items */
+    uint32_t spare_capacity; /* rows behind them, for the first spare items */
+    size_t row_bytes;        /* an odd multiple of VQL_LINE */
+    size_t *head_offsets;    /* [H + 1]: bytes into a row */
+    uint32_t *slots;         /* [I + spare items]: a row's index, or VQL_NO_SLOT */
+    void *block;             /* what was allocated */
+    uint8_t *rows;           /* [capacity + spare_capacity, row_bytes], at a cache line */
 } vql_weight_table;
 
 /*
- * A table of the format for at most `bytes`, for items chosen by hotness ([I], NULL: the lower the
- * row the hotter; ties likewise); its rows are not set. *held grows by what it takes. Returns
+ * A table of the format with the options' size, hotness and spare items; its rows are not set, nor
+ * are the slots of spare items. *held grows by what it takes without the spare items' rows. Returns
  * VQL_OK or VQL_NO_MEMORY; *table can be released either way.
  */
 vql_code vql_weight_table_init(vql_weight_table *table, const vql_model *model,
-                               vql_scoring_format format, size_t bytes, const float *hotness,
+                               vql_scoring_format format, const vql_catalog_options *options,
                                const vql_allocator *allocator, size_t *held);
 
 void vql_weight_table_release(vql_weight_table *table, const vql_allocator *allocator);
+
+/* Sets the slot of a spare item, by its row >= I: it has one if it is among the first. */
+void vql_weight_table_add(vql_weight_table *table, uint32_t row);
 
 /* Sets the row of an item that has a slot: head h's numbers begin at weights[head_start[h]]. */
 void vql_weight_table_put(vql_weight_table *table, uint32_t row, const uint32_t *head_start,

@@ -10,15 +10,15 @@ bool cache_maker_init(cache_maker *m)
     return m->read != NULL;
 }
 
-static void drop_partial(cache_maker *m)
+void cache_maker_drop(partial_cache *p)
 {
-    vql_cache_free(m->partial);
-    m->partial = NULL;
+    vql_cache_free(p->cache);
+    p->cache = NULL;
 }
 
 void cache_maker_clear(cache_maker *m)
 {
-    drop_partial(m);
+    cache_maker_drop(&m->partial);
     free(m->read);
     free(m->cache_events);
 }
@@ -27,15 +27,15 @@ vql_cache *cache_maker_new(const cache_maker *m, uint64_t user_id, const vql_all
 {
     vql_cache *cache;
     const vql_cache_options options = {.format = m->format, .seed = user_id};
-    return vql_cache_new_with(m->models->catalog, &options, allocator, &cache) == VQL_OK ? cache
-                                                                                         : NULL;
+    const vql_code code = vql_cache_new_with(m->version->catalog, &options, allocator, &cache);
+    return code == VQL_OK ? cache : NULL;
 }
 
 vql_cache *cache_maker_parse(const cache_maker *m, const uint8_t *bytes, size_t count)
 {
     vql_cache *cache;
-    if (vql_cache_parse(m->models->catalog, bytes, count, residents_allocator(m->residents), &cache,
-                        NULL) != VQL_OK)
+    if (vql_cache_parse(m->version->catalog, bytes, count, residents_allocator(m->residents),
+                        &cache, NULL) != VQL_OK)
         return NULL;
     if (vql_cache_format_of(cache) == m->format)
         return cache;
@@ -55,7 +55,7 @@ bool cache_maker_append(cache_maker *m, vql_cache *cache, const event *events, s
     for (size_t i = 0; i < count; i++)
         m->cache_events[i] = (vql_cache_event){
             .time_ms = events[i].time_ms,
-            .row = vql_catalog_row(m->models->catalog, events[i].item_id),
+            .row = vql_catalog_row(m->version->catalog, events[i].item_id),
             .event_type = events[i].type,
         };
     return vql_cache_append(cache, m->cache_events, count) == VQL_OK;
@@ -92,37 +92,39 @@ vql_cache *cache_maker_make(cache_maker *m, uint64_t user_id)
 }
 
 /* Makes the partial cache the user's. False: no memory. */
-static bool begin(cache_maker *m, uint64_t user_id)
+static bool begin(const cache_maker *m, partial_cache *p, uint64_t user_id)
 {
-    if (m->partial && m->user_id == user_id)
+    if (p->cache && p->user_id == user_id)
         return true;
-    drop_partial(m);
-    m->partial = cache_maker_new(m, user_id, residents_allocator(m->residents));
-    m->user_id = user_id;
-    m->next_sequence = first_of(m, user_id);
-    return m->partial != NULL;
+    cache_maker_drop(p);
+    *p = (partial_cache){
+        .cache = cache_maker_new(m, user_id, residents_allocator(m->residents)),
+        .user_id = user_id,
+        .next_sequence = first_of(m, user_id),
+    };
+    return p->cache != NULL;
 }
 
-rebuild_result cache_maker_rebuild(cache_maker *m, uint64_t user_id)
+rebuild_result cache_maker_rebuild(cache_maker *m, partial_cache *p, uint64_t user_id)
 {
     size_t count = 0;
-    if (!begin(m, user_id) || !append_next(m, m->partial, user_id, m->next_sequence, &count)) {
-        drop_partial(m);
+    if (!begin(m, p, user_id) || !append_next(m, p->cache, user_id, p->next_sequence, &count)) {
+        cache_maker_drop(p);
         return REBUILD_NO_MEMORY;
     }
-    m->next_sequence += count;
+    p->next_sequence += count;
     if (count == LIMIT_REBUILD_CHUNK)
         return REBUILD_GOES_ON;
-    if (!residents_put(m->residents, user_id, m->partial)) {
-        drop_partial(m);
+    if (!residents_put(m->residents, user_id, p->cache)) {
+        cache_maker_drop(p);
         return REBUILD_NO_MEMORY;
     }
-    m->partial = NULL;
+    p->cache = NULL;
     return REBUILD_DONE;
 }
 
-void cache_maker_forget(cache_maker *m, uint64_t user_id)
+void cache_maker_forget(partial_cache *p, uint64_t user_id)
 {
-    if (m->user_id == user_id)
-        drop_partial(m);
+    if (p->user_id == user_id)
+        cache_maker_drop(p);
 }

@@ -10,27 +10,30 @@
 #include <stdint.h>
 
 #include "event.h"
-#include "registry.h"
 #include "residents.h"
 #include "store.h"
+#include "version.h"
 #include "vql/cache.h"
 
+/*
+ * A cache that is being rebuilt: it holds the events below next_sequence. One that nobody waits for
+ * any more stays, for the next request of that user, until another user's is rebuilt. Zeros: none.
+ */
+typedef struct partial_cache {
+    vql_cache *cache; /* NULL: none */
+    uint64_t user_id;
+    uint64_t next_sequence;
+} partial_cache;
+
 typedef struct cache_maker {
+    const version *version; /* the owner's: the newest generation */
+
     /* Set by the owner, and constant. */
-    const registry *models;
     store *store;
     residents *residents;
     vql_cache_format format;
 
-    /*
-     * Zeros at first. A cache that is being rebuilt holds the events below next_sequence. It stays
-     * when nobody waits for it any more, for the next request of that user, until another user's is
-     * rebuilt.
-     */
-    vql_cache *partial; /* NULL: none */
-    uint64_t user_id;
-    uint64_t next_sequence;
-
+    partial_cache partial;         /* for requests; zeros at first */
     event *read;                   /* [LIMIT_REBUILD_CHUNK]: scratch of a rebuild */
     vql_cache_event *cache_events; /* [cache_event_capacity]: scratch of an append */
     size_t cache_event_capacity;
@@ -66,9 +69,12 @@ typedef enum rebuild_result { REBUILD_GOES_ON, REBUILD_DONE, REBUILD_NO_MEMORY }
  * A step of the rebuild of a user's cache that is not resident; when done, it is. No memory: what
  * was made is gone.
  */
-rebuild_result cache_maker_rebuild(cache_maker *m, uint64_t user_id);
+rebuild_result cache_maker_rebuild(cache_maker *m, partial_cache *p, uint64_t user_id);
+
+/* Gives up what was made. */
+void cache_maker_drop(partial_cache *p);
 
 /* The user's events are deleted. */
-void cache_maker_forget(cache_maker *m, uint64_t user_id);
+void cache_maker_forget(partial_cache *p, uint64_t user_id);
 
 #endif

@@ -17,6 +17,8 @@ static const char *const durabilities[] = {
     [CONFIG_DURABILITY_SYNC] = "sync",
     NULL,
 };
+static const char *const model_policies[] = {
+    [CONFIG_MODELS_LATEST] = "latest", [CONFIG_MODELS_MANUAL] = "manual", NULL};
 static const char *const log_levels[] = {
 #define LEVEL_TEXT(name, text) [LOG_LEVEL_##name] = text,
     LOG_LEVELS(LEVEL_TEXT)
@@ -43,7 +45,13 @@ static const char *const stores[] = {"memory", "rocksdb:DIR", NULL};
 /* Name, kind, field, default; the least and the most of a number; choices; help. */
 static const option options[] = {
     {"model", OPTION_FILE, FIELD(model), NULL, 0, 0, NULL,
-     "The model to score with, a safetensors file. Required."},
+     "The model to score with, a safetensors file, or a folder of them: NAME.safetensors is the "
+     "version NAME, and the last by name is active at the start. Required."},
+    {"model-policy", OPTION_CHOICE, FIELD(model_policy), "latest", 0, 0, model_policies,
+     "Of a folder of models. latest: the last by name is loaded when it comes, active when it is "
+     "ready, and the one before it stays loaded; manual: Models.Load and Activate say what is."},
+    {"max-models", OPTION_COUNT, FIELD(max_models), "4", 1, LIMIT_MODELS, NULL,
+     "Versions of the model that are loaded at once."},
     {"listen", OPTION_ADDRESSES, FIELD(listen), "127.0.0.1:7070", 1, LIMIT_LISTENERS, NULL,
      "Where to serve gRPC. Port 0 takes a free port: the log and port-file name it. On the command "
      "line it may also be given several times."},
@@ -121,6 +129,9 @@ static const option options[] = {
      "Connections from one IPv4 address, or one /64 of IPv6, to all threads. 0: any number."},
     {"table-bytes", OPTION_BYTES, FIELD(table_bytes), "1GiB", 0, 1024 * GIB, NULL,
      "The most that the model's table of item weights may take; scoring is slower without it."},
+    {"max-new-items", OPTION_COUNT, FIELD(max_new_items), "100000", 0, 100000000, NULL,
+     "Items that may be added to a version, or changed, while it is loaded; they take no memory "
+     "before they are there."},
     {"kernel", OPTION_CHOICE, FIELD(kernel), "auto", 0, 0, kernels,
      "The instruction set that scores are computed with; auto: the best that the machine has."},
     {"cache-format", OPTION_CHOICE, FIELD(cache_format), "int8", 0, 0, cache_formats,
@@ -178,8 +189,8 @@ static bool resolve_store(config *c, config_error *error)
 static bool check_together(config *c, config_error *error)
 {
     if (!c->model)
-        return settings_fail(
-            error, "model: required: --model FILE, VQL_MODEL, or a line of the file of --config");
+        return settings_fail(error, "model: required: --model FILE|DIR, VQL_MODEL, or a line of "
+                                    "the file of --config");
     if (!c->tls_cert != !c->tls_key)
         return settings_fail(error, "%s: is needed with %s", c->tls_cert ? "tls-key" : "tls-cert",
                              c->tls_cert ? "tls-cert" : "tls-key");
@@ -213,7 +224,7 @@ void config_free(config *c)
 void config_print_help(FILE *out)
 {
     (void)fputs(
-        "Usage: vqld --model FILE [--option value | --option=value]...\n"
+        "Usage: vqld --model FILE|DIR [--option value | --option=value]...\n"
         "An online scoring server that keeps each user's whole history.\n"
         "An option may also be given by its variable, or by a line of the file of --config;\n"
         "the command line goes before a variable, a variable before the file.\n\n",

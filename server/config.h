@@ -13,6 +13,9 @@
 
 typedef enum config_scoring { CONFIG_SCORING_F32, CONFIG_SCORING_INT16 } config_scoring;
 
+/* Which of a folder's models are loaded: server/loader.h. */
+typedef enum config_models { CONFIG_MODELS_LATEST, CONFIG_MODELS_MANUAL } config_models;
+
 /* The last three are the numbers of server/store.h. */
 typedef enum config_durability {
     CONFIG_DURABILITY_AUTO,
@@ -24,7 +27,7 @@ typedef enum config_durability {
 /* Every value lies in the range that the table gives it. Strings are the configuration's own. */
 typedef struct config {
     char *config_file;   /* NULL: none */
-    char *model;         /* the model file; never NULL */
+    char *model;         /* the model file, or a folder of them; never NULL */
     char *listen;        /* address_list_parse succeeds with LIMIT_LISTENERS */
     char *port_file;     /* written with the addresses once serving, each a line; NULL: none */
     char *tls_cert;      /* NULL: no TLS */
@@ -43,6 +46,8 @@ typedef struct config {
     uint32_t retain_days;   /* 0: for ever */
 
     uint32_t threads;                     /* event loops; 0: as many as there are cores */
+    uint32_t model_policy;                /* a config_models */
+    uint32_t max_models;                  /* versions loaded at once; at most LIMIT_MODELS */
     uint32_t max_connections;             /* of one thread */
     uint32_t max_connections_per_address; /* of all threads; 0: any number */
     uint32_t max_handshakes;              /* of TLS, under way on one thread */
@@ -59,6 +64,7 @@ typedef struct config {
     uint32_t kernel;        /* config_kernel names it */
     uint32_t cache_format;  /* a vql_cache_format */
     uint32_t scoring_format;   /* a config_scoring */
+    uint32_t max_new_items;    /* that a version of the model has room for */
     uint64_t table_bytes;      /* the most that the catalog's table may take; fits size_t */
     uint32_t shed_target_ms;   /* see server/shedder.h */
     uint32_t shed_interval_ms; /* at least shed_target_ms */

@@ -9,6 +9,7 @@
 #include "utf8.h"
 #include "varint.h"
 #include "vql/v1/history.pb.h"
+#include "vql/v1/models.pb.h"
 #include "vql/v1/scoring.pb.h"
 
 /* What a callback needs: the job that it fills, and the field's name and limit. */
@@ -29,11 +30,11 @@ static bool below_limit(const target *t, size_t count, const char *option)
     return false;
 }
 
-static bool out_of_memory(job *j)
+static bool out_of_memory(grpc_error *error)
 {
-    grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is out of memory");
-    j->error.reason = "NO_MEMORY";
-    j->error.pushback_ms = LIMIT_PUSHBACK_MS;
+    grpc_fail(error, GRPC_UNAVAILABLE, "the server is out of memory");
+    error->reason = "NO_MEMORY";
+    error->pushback_ms = LIMIT_PUSHBACK_MS;
     return false;
 }
 
@@ -43,7 +44,7 @@ static bool add_items(const target *t, const uint8_t *bytes, size_t count, varin
     job *j = t->job;
     const size_t room = t->limit - j->item_count < count ? t->limit - j->item_count : count;
     if (!job_reserve_items(j, j->item_count + room))
-        return out_of_memory(j);
+        return out_of_memory(&j->error);
     *run = varint_decode(bytes, count, j->item_ids + j->item_count, room);
     j->item_count += run->numbers;
     return true;
@@ -96,16 +97,22 @@ static bool read_event(pb_istream_t *stream, const pb_field_t *field, void **arg
         .time_ms = message.time_ms,
         .type = message.type,
     };
-    return job_add_event(t->job, &e) || out_of_memory(t->job);
+    return job_add_event(t->job, &e) || out_of_memory(&t->job->error);
 }
 
-/* A string that is copied into `capacity` bytes; one that is longer is cut between characters. */
+/* A string that is copied into `capacity` bytes; a longer one is cut between characters. */
 typedef struct text {
     const char *field;
     char *bytes;
     size_t capacity;
+    bool whole; /* one that is longer is refused */
     grpc_error *error;
 } text;
+
+static text text_of(const char *field, char *bytes, size_t capacity, grpc_error *error)
+{
+    return (text){.field = field, .bytes = bytes, .capacity = capacity, .error = error};
+}
 
 /* Terminates the `kept` bytes that were read, if they are such a string. */
 static bool check_text(const text *t, size_t kept, bool cut)
@@ -130,6 +137,11 @@ static bool read_text(pb_istream_t *stream, const pb_field_t *field, void **argu
     (void)field;
     const text *t = *argument;
     const bool cut = stream->bytes_left >= t->capacity;
+    if (cut && t->whole) {
+        grpc_fail_field(t->error, GRPC_INVALID_ARGUMENT, "TOO_LONG", "%s: %zu bytes; at most %zu",
+                        t->field, stream->bytes_left, t->capacity - 1);
+        return false;
+    }
     const size_t kept = cut ? t->capacity - 1 : stream->bytes_left;
     return pb_read(stream, (pb_byte_t *)t->bytes, kept) && check_text(t, kept, cut) &&
            pb_read(stream, NULL, stream->bytes_left);
@@ -140,6 +152,8 @@ static bool fits(const pb_field_iter_t *field, pb_wire_type_t wire)
 {
     if (PB_ATYPE(field->type) != PB_ATYPE_CALLBACK || wire == PB_WT_STRING)
         return true;
+    if (PB_LTYPE(field->type) == PB_LTYPE_FIXED32)
+        return wire == PB_WT_32BIT;
     return wire == PB_WT_VARINT && PB_LTYPE(field->type) <= PB_LTYPE_LAST_PACKABLE;
 }
 
@@ -259,12 +273,7 @@ static bool decode_any_score(const uint8_t *message, size_t bytes, const request
 {
     target items = {.job = j, .field = "item_ids", .limit = limits->max_candidates};
     target events = {.job = j, .field = "events", .limit = limits->max_events};
-    text model = {
-        .field = "model",
-        .bytes = j->model,
-        .capacity = sizeof j->model,
-        .error = &j->error,
-    };
+    text model = text_of("model", j->model, sizeof j->model, &j->error);
     vql_v1_ScoreRequest request = {
         .item_ids = {.funcs.decode = read_items, .arg = &items},
         .model = {.funcs.decode = read_text, .arg = &model},
@@ -326,15 +335,208 @@ bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *l
     return true;
 }
 
+/* ---- items ---- */
+
+/* What a callback of an upsert fills. */
+typedef struct upsert_target {
+    upsert *upsert;
+    grpc_error *error;
+    uint32_t limit; /* of items */
+} upsert_target;
+
+/* Adds an element to an array of the upsert's. */
+static bool push(const upsert_target *t, upsert_array *array, const void *element, size_t bytes)
+{
+    return upsert_push(array, element, bytes) || out_of_memory(t->error);
+}
+
+static bool read_numbers(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)field;
+    const upsert_target *t = *argument;
+    while (stream->bytes_left > 0) {
+        float number;
+        if (!pb_decode_fixed32(stream, &number) ||
+            !push(t, &t->upsert->numbers, &number, sizeof number))
+            return false;
+    }
+    return true;
+}
+
+static bool read_values(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)field;
+    const upsert_target *t = *argument;
+    while (stream->bytes_left > 0) {
+        uint64_t number;
+        if (!pb_decode_varint(stream, &number))
+            return false;
+        if (number > UINT32_MAX)
+            PB_RETURN_ERROR(stream, "integer too large");
+        const uint32_t value = (uint32_t)number;
+        if (!push(t, &t->upsert->values, &value, sizeof value))
+            return false;
+    }
+    return true;
+}
+
+/* Decodes a message within the request; its elements are as many as fit. */
+static bool decode_within(pb_istream_t *stream, const pb_msgdesc_t *type, void *message,
+                          const char *name, grpc_error *error)
+{
+    return check_fields(*stream, type, message, SIZE_MAX, name, error) &&
+           pb_decode(stream, type, message);
+}
+
+static bool read_item_field(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)field;
+    upsert_target *t = *argument;
+    const size_t values = t->upsert->values.count;
+    char bytes[VQL_MAX_NAME_BYTES + 1] = "";
+    text name = {
+        .field = "items.fields.name", .bytes = bytes, .capacity = sizeof bytes, .error = t->error};
+    vql_v1_ItemField message = {
+        .name = {.funcs.decode = read_text, .arg = &name},
+        .values = {.funcs.decode = read_values, .arg = t},
+    };
+    if (!decode_within(stream, vql_v1_ItemField_fields, &message, "ItemField", t->error))
+        return false;
+    for (const char *at = bytes;; at++) {
+        if (!push(t, &t->upsert->names, at, 1))
+            return false;
+        if (*at == '\0')
+            break;
+    }
+    const vql_item_field made = {.count = t->upsert->values.count - values};
+    return push(t, &t->upsert->fields, &made, sizeof made);
+}
+
+static bool read_item(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)field;
+    upsert_target *t = *argument;
+    const size_t numbers = t->upsert->numbers.count;
+    const size_t fields = t->upsert->fields.count;
+    vql_v1_Item message = {
+        .embedding = {.funcs.decode = read_numbers, .arg = t},
+        .fields = {.funcs.decode = read_item_field, .arg = t},
+    };
+    if (t->upsert->items.count == t->limit) {
+        grpc_fail_field(t->error, GRPC_RESOURCE_EXHAUSTED, NULL,
+                        "items: more than %u (the server's max-new-items)", t->limit);
+        grpc_error_limit(t->error, "TOO_MANY_ELEMENTS", "max-new-items", t->limit);
+        return false;
+    }
+    if (!decode_within(stream, vql_v1_Item_fields, &message, "Item", t->error))
+        return false;
+    const vql_item made = {
+        .id = message.id,
+        .embedding_width = t->upsert->numbers.count - numbers,
+        .field_count = t->upsert->fields.count - fields,
+    };
+    return push(t, &t->upsert->items, &made, sizeof made);
+}
+
+bool decode_upsert_later(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+{
+    (void)limits;
+    j->operation = OPERATION_UPSERT;
+    return job_set_upsert(j, message, bytes) || out_of_memory(&j->error);
+}
+
+bool decode_upsert(const uint8_t *message, size_t bytes, uint32_t max_items, upsert *out,
+                   grpc_error *error)
+{
+    *out = (upsert){0};
+    *error = (grpc_error){.pushback_ms = -1};
+    upsert_target items = {.upsert = out, .error = error, .limit = max_items};
+    text model = {
+        .field = "model", .bytes = out->model, .capacity = sizeof out->model, .error = error};
+    vql_v1_UpsertItemsRequest request = {
+        .model = {.funcs.decode = read_text, .arg = &model},
+        .items = {.funcs.decode = read_item, .arg = &items},
+    };
+    if (!decode(message, bytes, vql_v1_UpsertItemsRequest_fields, &request, max_items,
+                "UpsertItemsRequest", error)) {
+        upsert_clear(out);
+        return false;
+    }
+    upsert_link(out);
+    return true;
+}
+
+bool decode_load(const uint8_t *message, size_t bytes, const request_limits *limits, job *j)
+{
+    (void)limits;
+    text name = text_of("name", j->model, sizeof j->model, &j->error);
+    name.whole = true;
+    vql_v1_LoadModelRequest request = {.name = {.funcs.decode = read_text, .arg = &name}};
+    j->operation = OPERATION_LOAD;
+    return decode(message, bytes, vql_v1_LoadModelRequest_fields, &request, 0, "LoadModelRequest",
+                  &j->error);
+}
+
+bool decode_unload(const uint8_t *message, size_t bytes, char name[VQL_MAX_NAME_BYTES + 1],
+                   grpc_error *error)
+{
+    text into = text_of("name", name, VQL_MAX_NAME_BYTES + 1, error);
+    into.whole = true;
+    vql_v1_UnloadModelRequest request = {.name = {.funcs.decode = read_text, .arg = &into}};
+    name[0] = '\0';
+    *error = (grpc_error){0};
+    return decode(message, bytes, vql_v1_UnloadModelRequest_fields, &request, 0,
+                  "UnloadModelRequest", error);
+}
+
+/* Where shares go. */
+typedef struct share_target {
+    model_activation *out;
+    grpc_error *error;
+} share_target;
+
+static bool read_share(pb_istream_t *stream, const pb_field_t *field, void **argument)
+{
+    (void)field;
+    const share_target *t = *argument;
+    if (t->out->share_count == LIMIT_MODELS) {
+        grpc_fail_field(t->error, GRPC_RESOURCE_EXHAUSTED, "TOO_MANY_ELEMENTS",
+                        "shares: more than %d", LIMIT_MODELS);
+        return false;
+    }
+    model_share *share = &t->out->shares[t->out->share_count++];
+    text name = text_of("shares.name", share->name, sizeof share->name, t->error);
+    name.whole = true;
+    vql_v1_ModelShare message = {.name = {.funcs.decode = read_text, .arg = &name}};
+    share->name[0] = '\0';
+    if (!pb_decode(stream, vql_v1_ModelShare_fields, &message))
+        return false;
+    share->weight = message.weight;
+    return true;
+}
+
+bool decode_activate(const uint8_t *message, size_t bytes, model_activation *out, grpc_error *error)
+{
+    share_target shares = {.out = out, .error = error};
+    text name = text_of("name", out->name, sizeof out->name, error);
+    name.whole = true;
+    vql_v1_ActivateModelRequest request = {
+        .name = {.funcs.decode = read_text, .arg = &name},
+        .shares = {.funcs.decode = read_share, .arg = &shares},
+    };
+    *out = (model_activation){0};
+    *error = (grpc_error){0};
+    if (!decode(message, bytes, vql_v1_ActivateModelRequest_fields, &request, LIMIT_MODELS,
+                "ActivateModelRequest", error))
+        return false;
+    out->force = request.force;
+    return true;
+}
+
 bool decode_health(const uint8_t *message, size_t bytes, char service[HEALTH_SERVICE_BYTES],
                    grpc_error *error)
 {
-    text name = {
-        .field = "service",
-        .bytes = service,
-        .capacity = HEALTH_SERVICE_BYTES,
-        .error = error,
-    };
+    text name = text_of("service", service, HEALTH_SERVICE_BYTES, error);
     service[0] = '\0';
     grpc_health_v1_HealthCheckRequest request = {
         .service = {.funcs.decode = read_text, .arg = &name},

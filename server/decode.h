@@ -15,6 +15,8 @@
 
 #include "grpc.h"
 #include "job.h"
+#include "registry.h"
+#include "upsert.h"
 
 /* What one request may hold. */
 typedef struct request_limits {
@@ -27,6 +29,24 @@ bool decode_score(const uint8_t *message, size_t bytes, const request_limits *li
 bool decode_append(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 bool decode_get(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
 bool decode_delete(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+
+/* The message goes to the job as it is: who applies it decodes it. */
+bool decode_upsert_later(const uint8_t *message, size_t bytes, const request_limits *limits,
+                         job *j);
+
+/*
+ * UpsertItemsRequest, of at most max_items items; *out is empty after a failure, and *error says
+ * why.
+ */
+bool decode_upsert(const uint8_t *message, size_t bytes, uint32_t max_items, upsert *out,
+                   grpc_error *error);
+
+/* Of Models: the name goes to the job's model; what is to be active, or which model is to go. */
+bool decode_load(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
+bool decode_activate(const uint8_t *message, size_t bytes, model_activation *out,
+                     grpc_error *error);
+bool decode_unload(const uint8_t *message, size_t bytes, char name[VQL_MAX_NAME_BYTES + 1],
+                   grpc_error *error);
 
 /*
  * What can be told of a request without decoding it: its user, if that is its first field, as

@@ -16,7 +16,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 /* What the callbacks write from. */
 typedef struct source {
     const job *job;
-    const registry *models;
+    const version *version;
 } source;
 
 void message_buffer_clear(message_buffer *out)
@@ -68,12 +68,12 @@ static bool write_string(pb_ostream_t *stream, const pb_field_t *field, const ch
 static bool write_model_name(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
     const source *from = *argument;
-    return write_string(stream, field, registry_name(from->models));
+    return write_string(stream, field, from->version->name);
 }
 
 static bool write_tasks(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
-    const vql_model *model = ((const source *)*argument)->models->model;
+    const vql_model *model = ((const source *)*argument)->version->model;
     for (uint32_t t = 0; t < vql_model_shape(model)->tasks; t++)
         if (!write_string(stream, field, vql_model_task(model, t)))
             return false;
@@ -82,7 +82,7 @@ static bool write_tasks(pb_ostream_t *stream, const pb_field_t *field, void *con
 
 static bool write_event_types(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
-    const vql_model *model = ((const source *)*argument)->models->model;
+    const vql_model *model = ((const source *)*argument)->version->model;
     for (uint32_t a = 0; a < vql_model_shape(model)->event_types; a++)
         if (!write_string(stream, field, vql_model_event_type(model, a)))
             return false;
@@ -92,7 +92,7 @@ static bool write_event_types(pb_ostream_t *stream, const pb_field_t *field, voi
 static bool write_occupied(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
     const source *from = *argument;
-    for (uint32_t g = 0; g < vql_model_shape(from->models->model)->groups; g++)
+    for (uint32_t g = 0; g < vql_model_shape(from->version->model)->groups; g++)
         if (!pb_encode_tag(stream, PB_WT_VARINT, field->tag) ||
             !pb_encode_varint(stream, from->job->occupied[g]))
             return false;
@@ -101,7 +101,7 @@ static bool write_occupied(pb_ostream_t *stream, const pb_field_t *field, void *
 
 static bool write_codewords(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
-    const vql_model *model = ((const source *)*argument)->models->model;
+    const vql_model *model = ((const source *)*argument)->version->model;
     for (uint32_t g = 0; g < vql_model_shape(model)->groups; g++)
         if (!pb_encode_tag(stream, PB_WT_VARINT, field->tag) ||
             !pb_encode_varint(stream, vql_model_codewords(model, g)))
@@ -140,34 +140,33 @@ static bool put_number(message_buffer *out, uint32_t number, uint64_t value)
 /* A tag, of fields below 16, and a number or a length behind it. */
 enum { HEAD_BYTES = 1 + VARINT_BYTES };
 
-size_t encode_score_most(const job *j, const registry *models)
+size_t encode_score_most(const job *j)
 {
-    const uint32_t tasks = vql_model_shape(models->model)->tasks;
+    const uint32_t tasks = vql_model_shape(j->version->model)->tasks;
     size_t most = HEAD_BYTES + j->item_count * tasks * sizeof *j->scores;
     for (uint32_t t = 0; t < tasks; t++)
-        most += HEAD_BYTES + strlen(vql_model_task(models->model, t));
-    return most + HEAD_BYTES + strlen(registry_name(models)) + 3 * HEAD_BYTES;
+        most += HEAD_BYTES + strlen(vql_model_task(j->version->model, t));
+    return most + HEAD_BYTES + strlen(j->version->name) + 3 * HEAD_BYTES;
 }
 
 /* Without nanopb's tables, which would cost more than a few scores do. */
-bool encode_score(message_buffer *out, const job *j, const registry *models)
+bool encode_score(message_buffer *out, const job *j)
 {
-    const uint32_t tasks = vql_model_shape(models->model)->tasks;
+    const uint32_t tasks = vql_model_shape(j->version->model)->tasks;
     const wire_span scores = {(const uint8_t *)j->scores,
                               j->item_count * tasks * sizeof *j->scores};
     out->count = 0;
     bool put = wire_put_bytes(out, vql_v1_ScoreResponse_scores_tag, scores);
     for (uint32_t t = 0; put && t < tasks; t++)
-        put = put_text(out, vql_v1_ScoreResponse_tasks_tag, vql_model_task(models->model, t));
-    return put && put_text(out, vql_v1_ScoreResponse_model_tag, registry_name(models)) &&
+        put = put_text(out, vql_v1_ScoreResponse_tasks_tag, vql_model_task(j->version->model, t));
+    return put && put_text(out, vql_v1_ScoreResponse_model_tag, j->version->name) &&
            put_number(out, vql_v1_ScoreResponse_sequence_tag, j->sequence) &&
            put_number(out, vql_v1_ScoreResponse_unknown_items_tag, j->unknown_items) &&
            put_number(out, vql_v1_ScoreResponse_unknown_user_tag, j->unknown_user);
 }
 
-bool encode_append(message_buffer *out, const job *j, const registry *models)
+bool encode_append(message_buffer *out, const job *j)
 {
-    (void)models;
     const vql_v1_AppendResponse answer = {
         .sequence = j->sequence,
         .appended = j->appended,
@@ -177,9 +176,9 @@ bool encode_append(message_buffer *out, const job *j, const registry *models)
     return message_buffer_encode(out, vql_v1_AppendResponse_fields, &answer);
 }
 
-bool encode_get(message_buffer *out, const job *j, const registry *models)
+bool encode_get(message_buffer *out, const job *j)
 {
-    source from = {.job = j, .models = models};
+    source from = {.job = j, .version = j->version};
     const vql_v1_GetResponse answer = {
         .sequence = j->sequence,
         .first_time_ms = j->history.first_time_ms,
@@ -194,34 +193,61 @@ bool encode_get(message_buffer *out, const job *j, const registry *models)
     return message_buffer_encode(out, vql_v1_GetResponse_fields, &answer);
 }
 
-bool encode_delete(message_buffer *out, const job *j, const registry *models)
+bool encode_delete(message_buffer *out, const job *j)
 {
-    (void)models;
     const vql_v1_DeleteResponse answer = {.events = j->deleted};
     return message_buffer_encode(out, vql_v1_DeleteResponse_fields, &answer);
 }
 
-/* The one model that is loaded. */
 static bool write_models(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
-    const registry *models = ((const source *)*argument)->models;
-    const vql_v1_Model model = {
-        .name = {.funcs.encode = write_model_name, .arg = *argument},
-        .active = true,
-        .tasks = {.funcs.encode = write_tasks, .arg = *argument},
-        .event_types = {.funcs.encode = write_event_types, .arg = *argument},
-        .items = vql_model_shape(models->model)->items,
-        .bytes = vql_model_bytes(models->model) + vql_catalog_bytes(models->catalog),
-    };
-    return pb_encode_tag_for_field(stream, field) &&
-           pb_encode_submessage(stream, vql_v1_Model_fields, &model);
+    const model_set *models = *argument;
+    for (size_t i = 0; i < models->count; i++) {
+        source from = {.version = models->entries[i].version};
+        const vql_v1_Model model = {
+            .name = {.funcs.encode = write_model_name, .arg = &from},
+            .active = i == models->active,
+            .tasks = {.funcs.encode = write_tasks, .arg = &from},
+            .event_types = {.funcs.encode = write_event_types, .arg = &from},
+            .items = vql_model_shape(from.version->model)->items,
+            .bytes = version_bytes(from.version),
+            .weight = models->entries[i].weight,
+            .ready = version_is_ready(from.version),
+            .users = atomic_load(&from.version->progress->users),
+            .users_done = atomic_load(&from.version->progress->users_done),
+        };
+        if (!pb_encode_tag_for_field(stream, field) ||
+            !pb_encode_submessage(stream, vql_v1_Model_fields, &model))
+            return false;
+    }
+    return true;
 }
 
-bool encode_models(message_buffer *out, const registry *models)
+bool encode_models(message_buffer *out, const model_set *models)
 {
-    source from = {.models = models};
     const vql_v1_ListModelsResponse answer = {
-        .models = {.funcs.encode = write_models, .arg = &from},
+        .models = {.funcs.encode = write_models, .arg = (void *)(uintptr_t)models},
     };
     return message_buffer_encode(out, vql_v1_ListModelsResponse_fields, &answer);
+}
+
+static bool write_upserted(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
+{
+    const upsert_outcome *outcome = *argument;
+    for (size_t i = 0; i < outcome->model_count; i++)
+        if (!write_string(stream, field, outcome->models[i]))
+            return false;
+    return true;
+}
+
+bool encode_upserted(message_buffer *out, const job *j)
+{
+    upsert_outcome *outcome = &j->upsert->outcome;
+    const vql_v1_UpsertItemsResponse answer = {
+        .durability = (vql_v1_Durability)outcome->durability,
+        .models = {.funcs.encode = write_upserted, .arg = outcome},
+        .room = outcome->room,
+        .sequence = outcome->sequence,
+    };
+    return message_buffer_encode(out, vql_v1_UpsertItemsResponse_fields, &answer);
 }

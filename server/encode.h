@@ -1,5 +1,5 @@
 /*
- * Encoding of answer messages by nanopb: any, and those from answered jobs and from the model.
+ * Encoding of answer messages by nanopb: any, and those from answered jobs and a set of models.
  */
 #ifndef VQL_SERVER_ENCODE_H
 #define VQL_SERVER_ENCODE_H
@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #include "job.h"
-#include "registry.h"
+#include "model_set.h"
+#include "upsert.h"
 
 /*
  * An encoded message. One buffer serves many messages and grows to the largest; zeros are an empty
@@ -31,13 +32,14 @@ bool message_buffer_encode(message_buffer *out, const pb_msgdesc_t *type, const 
 uint8_t *message_buffer_extend(message_buffer *out, size_t count);
 
 /* Each writes one message to out, replacing what it held. False: no memory. */
-bool encode_score(message_buffer *out, const job *j, const registry *models);
+bool encode_score(message_buffer *out, const job *j);
 /* The most bytes that encode_score writes for the job. */
-size_t encode_score_most(const job *j, const registry *models);
+size_t encode_score_most(const job *j);
 
-bool encode_append(message_buffer *out, const job *j, const registry *models);
-bool encode_get(message_buffer *out, const job *j, const registry *models);
-bool encode_delete(message_buffer *out, const job *j, const registry *models);
-bool encode_models(message_buffer *out, const registry *models);
+bool encode_append(message_buffer *out, const job *j);
+bool encode_get(message_buffer *out, const job *j);
+bool encode_delete(message_buffer *out, const job *j);
+bool encode_upserted(message_buffer *out, const job *j);
+bool encode_models(message_buffer *out, const model_set *models);
 
 #endif

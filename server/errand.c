@@ -66,6 +66,9 @@ static store_code run_job(job *j, store *s)
         return store_erase(s, j->user_id, &j->deleted);
     case OPERATION_SCORE:
         return run_check(j, s);
+    case OPERATION_UPSERT: /* never here */
+    case OPERATION_LOAD:
+        break;
     }
     return STORE_OK;
 }
@@ -79,7 +82,7 @@ static store_code run_load(load_errand *l, store *s)
         return code;
     if (l->next_sequence == 0) {
         l->next_sequence = l->info.first;
-        code = store_load(s, l->user_id, &l->snapshot);
+        code = store_load(s, l->user_id, l->model, &l->snapshot);
         if (code != STORE_OK)
             return code;
         if (l->snapshot.bytes && l->snapshot.born == l->info.born)
@@ -93,6 +96,11 @@ static store_code run_load(load_errand *l, store *s)
                     left < LIMIT_REBUILD_CHUNK ? (size_t)left : LIMIT_REBUILD_CHUNK, &l->count);
 }
 
+static store_code run_save(const save_errand *e, store *s)
+{
+    return store_save(s, e->user_id, &e->snapshot, &e->keep);
+}
+
 static store_code run(errand *e, store *s)
 {
     switch (e->kind) {
@@ -101,8 +109,7 @@ static store_code run(errand *e, store *s)
     case ERRAND_LOAD:
         return run_load((load_errand *)(void *)e, s);
     case ERRAND_SAVE:
-        return store_save(s, ((save_errand *)(void *)e)->user_id,
-                          &((save_errand *)(void *)e)->snapshot);
+        return run_save((const save_errand *)(const void *)e, s);
     case ERRAND_RETAIN:
         return retention_run((retain_errand *)(void *)e, s);
     }

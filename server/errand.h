@@ -27,6 +27,7 @@ typedef struct load_errand {
     uint64_t user_id;
     uint64_t next_sequence;  /* the first event to read; 0: the snapshot, and the events after it */
     history_info info;       /* answer: of the user, at the same moment */
+    uint64_t model;          /* whose snapshot it is to be, by its fingerprint */
     store_snapshot snapshot; /* answer, for next_sequence 0 */
     event *events;           /* answer: [count], of LIMIT_REBUILD_CHUNK */
     size_t count;
@@ -37,6 +38,7 @@ typedef struct save_errand {
     errand errand; /* first, so that it is the save too */
     uint64_t user_id;
     store_snapshot snapshot;
+    snapshot_keep keep;
 } save_errand;
 
 /* Does it; an append holds when the store is committed. */

@@ -92,6 +92,17 @@ void eviction_add(eviction *e, eviction_entry *entry, uint64_t id, size_t bytes)
     e->small_bytes += bytes;
 }
 
+void eviction_warm(eviction *e, eviction_entry *entry, uint8_t heat)
+{
+    const uint8_t uses = heat % EVICTION_MAIN;
+    if (heat >= EVICTION_MAIN && !entry->in_main) {
+        unlink_entry(e, entry);
+        push_main(e, entry);
+    }
+    if (entry->uses < uses)
+        entry->uses = uses;
+}
+
 void eviction_resize(eviction *e, eviction_entry *entry, size_t bytes)
 {
     size_t *sum = entry->in_main ? &e->main_bytes : &e->small_bytes;

@@ -59,6 +59,19 @@ static inline void eviction_use(eviction_entry *entry)
         entry->uses++;
 }
 
+/*
+ * How much the entry was used lately: its use, and that it is in the main queue. An entry that is
+ * added in the place of another may be given its heat.
+ */
+enum { EVICTION_WARM = 2, EVICTION_HOT = 5, EVICTION_MAIN = 4 };
+
+static inline uint8_t eviction_heat(const eviction_entry *entry)
+{
+    return (uint8_t)(entry->uses + (entry->in_main ? EVICTION_MAIN : 0));
+}
+
+void eviction_warm(eviction *e, eviction_entry *entry, uint8_t heat);
+
 /* The entry has another size now. */
 void eviction_resize(eviction *e, eviction_entry *entry, size_t bytes);
 

@@ -5,81 +5,130 @@
 
 #include "limit.h"
 
-/*
- * Sends a snapshot of a cache to the clerk. One that finds no memory, or too many before it, is not
- * made: a load will replay more events.
- */
-static void save(histories *h, uint64_t user_id, const vql_cache *cache, cache_mark *mark)
+/* Caches for a version, which serves or not. NULL: no memory. */
+static version_caches *add_caches(histories *h, version *v)
 {
-    const size_t bytes = vql_cache_serialized_size(cache);
-    if (h->saving_bytes + bytes > LIMIT_SNAPSHOT_BYTES)
+    const caches_options options = {
+        .store = h->store,
+        .clerk = h->clerk,
+        .pool = &h->pool,
+        .snapshots = &h->snapshots,
+        .format = h->format,
+    };
+    version_caches *c = version_caches_new(v, &options);
+    if (c)
+        LIST_INSERT_HEAD(&h->caches, c, link);
+    return c;
+}
+
+/* NULL: there are none. */
+static version_caches *find_caches(const histories *h, uint64_t number)
+{
+    version_caches *c;
+    LIST_FOREACH(c, &h->caches, link)
+    if (c->version->number == number)
+        return c;
+    return NULL;
+}
+
+/* Gives caches up that do not serve, when nobody has them. */
+static void retire(histories *h, version_caches *c)
+{
+    if (c->serves || !version_caches_idle(c))
         return;
-    save_errand *e = calloc(1, sizeof *e);
-    uint8_t *out = e ? malloc(bytes) : NULL;
-    if (!out) {
-        free(e);
-        return;
-    }
-    vql_cache_serialize(cache, out);
-    e->errand.kind = ERRAND_SAVE;
-    e->user_id = user_id;
-    e->snapshot = (store_snapshot){
-        .born = mark->born, .sequence = mark->sequence, .bytes = out, .count = bytes};
-    h->saving_bytes += bytes;
-    mark->saved = mark->sequence;
-    clerk_send(h->clerk, &e->errand);
+    LIST_REMOVE(c, link);
+    LIST_INSERT_HEAD(&h->leaving, c, link);
 }
 
-void histories_saved(histories *h, save_errand *done)
-{
-    h->saving_bytes -= done->snapshot.count;
-    free(done->snapshot.bytes);
-    free(done);
-}
-
-static void on_evict(void *context, uint64_t user_id, const vql_cache *cache, cache_mark mark)
-{
-    if (mark.sequence - mark.saved >= LIMIT_SNAPSHOT_EVENTS)
-        save(context, user_id, cache, &mark);
-}
-
-bool histories_init(histories *h, const registry *models, store *s, clerk *c, size_t budget_bytes,
+bool histories_init(histories *h, model_set *set, store *s, clerk *c, size_t budget_bytes,
                     vql_cache_format format)
 {
-    *h = (histories){.models = models, .store = s, .clerk = c};
-    h->residents = residents_new(budget_bytes);
-    if (!h->residents)
+    *h = (histories){.store = s, .clerk = c, .snapshots = {.clerk = c}, .format = format};
+    if (!cache_pool_init(&h->pool, budget_bytes))
         return false;
-    h->maker = (cache_maker){
-        .models = models,
-        .store = s,
-        .residents = h->residents,
-        .format = format,
-    };
-    if (!cache_maker_init(&h->maker)) {
-        residents_free(h->residents);
-        return false;
-    }
-    h->loads = (loads){.maker = &h->maker, .residents = h->residents, .clerk = c};
-    if (c)
-        residents_on_evict(h->residents, on_evict, h);
+    histories_set_models(h, set);
     return true;
+}
+
+static void free_list(struct version_caches_list *list)
+{
+    while (!LIST_EMPTY(list)) {
+        version_caches *c = LIST_FIRST(list);
+        LIST_REMOVE(c, link);
+        version_caches_free(c);
+    }
 }
 
 void histories_clear(histories *h)
 {
-    loads_clear(&h->loads);
-    cache_maker_clear(&h->maker);
-    residents_free(h->residents);
+    free_list(&h->caches);
+    free_list(&h->leaving);
+    cache_pool_clear(&h->pool);
+    model_set_release(h->set);
     clerk_free(h->clerk);
     if (h->store)
         store_close(h->store);
 }
 
-const vql_cache *histories_peek(const histories *h, uint64_t user_id)
+/* A version serves that may be new. */
+static void adopt(histories *h, version *v)
 {
-    const load *one = loads_find(&h->loads, user_id);
-    return one ? one->cache : residents_peek(h->residents, user_id);
+    version_caches *c = find_caches(h, v->number);
+    if (!c)
+        c = add_caches(h, v);
+    if (!c)
+        return;
+    if (c->version != v)
+        version_caches_renew(c, v);
+    if (c->known)
+        return;
+    c->known = true;
+    const version *active = model_set_active(h->set);
+    if (!version_is_ready(v))
+        rebuild_begin(c, active == v ? NULL : find_caches(h, active->number));
+}
+
+/* Without memory for its caches a version gets them with its first job. */
+void histories_set_models(histories *h, model_set *set)
+{
+    version_caches *c, *next;
+    model_set *before = h->set;
+    if (set == before)
+        return;
+    h->set = model_set_share(set);
+    h->snapshots.models = h->set;
+    model_set_release(before);
+    for (size_t i = 0; i < set->count; i++)
+        adopt(h, set->entries[i].version);
+    for (c = LIST_FIRST(&h->caches); c; c = next) {
+        next = LIST_NEXT(c, link);
+        c->serves = model_set_numbered(set, c->version->number) != NULL;
+        retire(h, c);
+    }
+}
+
+bool histories_join(histories *h, job *j)
+{
+    version_caches *c = find_caches(h, j->version->number);
+    if (!c)
+        c = add_caches(h, j->version);
+    if (!c)
+        return false;
+    c->serves = model_set_numbered(h->set, c->version->number) != NULL;
+    c->jobs++;
+    j->caches = c;
+    return true;
+}
+
+void histories_leave(histories *h, job *j)
+{
+    version_caches *c = j->caches;
+    if (!c)
+        return;
+    loads_leave(&c->loads, j);
+    j->caches = NULL;
+    c->jobs--;
+    retire(h, c);
 }
 
 bool histories_fail(job *j, store_code code)
@@ -107,79 +156,45 @@ bool histories_fail(job *j, store_code code)
     return false;
 }
 
-/* A new user's cache, while it costs nothing to make. NULL: no memory; a score will make it. */
-static vql_cache *make_first(histories *h, uint64_t user_id)
+/* A version that may soon be asked for a user's scores: new users get a cache of it at once. */
+static bool begins_users(const histories *h, const version_caches *c)
 {
-    vql_cache *cache = cache_maker_new(&h->maker, user_id, residents_allocator(h->residents));
-    if (cache && !residents_put(h->residents, user_id, cache)) {
-        vql_cache_free(cache);
-        return NULL;
-    }
-    return cache;
+    const model_entry *entry = model_set_numbered(h->set, c->version->number);
+    return entry &&
+           (entry->weight > 0 || entry->version->number >= model_set_active(h->set)->number);
 }
 
-/*
- * A user whose cache was evicted is not given a new one: the store has the events, and a score will
- * make it. A cache that cannot take the events is dropped, and made again when it is needed.
- */
 static void follow_append(histories *h, const job *j)
 {
-    const history_info *info = &j->history;
-    load *one = loads_find(&h->loads, j->user_id);
-    if (one) {
-        loads_appended(&h->loads, one, j->events, j->event_count, info);
-        return;
-    }
-    vql_cache *cache = residents_get(h->residents, j->user_id);
-    if (!cache && info->sequence == j->event_count)
-        cache = make_first(h, j->user_id);
-    if (!cache || j->event_count == 0)
-        return;
-    cache_mark *mark = residents_mark(h->residents, j->user_id);
-    if (mark->sequence >= info->sequence && h->clerk)
-        return; /* it was loaded with them */
-    if ((h->clerk && mark->sequence + j->event_count != info->sequence) ||
-        !cache_maker_append(&h->maker, cache, j->events, j->event_count)) {
-        residents_drop(h->residents, j->user_id);
-        return;
-    }
-    residents_resized(h->residents, j->user_id);
-    mark->born = info->born;
-    mark->sequence = info->sequence;
-    if (h->clerk && mark->sequence - mark->saved >= LIMIT_SNAPSHOT_GROWTH)
-        save(h, j->user_id, cache, mark);
-}
-
-static void forget(histories *h, uint64_t user_id)
-{
-    residents_drop(h->residents, user_id);
-    cache_maker_forget(&h->maker, user_id);
+    version_caches *c;
+    LIST_FOREACH(c, &h->caches, link)
+    version_caches_appended(c, j->user_id, j->events, j->event_count, &j->history,
+                            begins_users(h, c));
 }
 
 static void follow_delete(histories *h, uint64_t user_id)
 {
-    load *one = loads_find(&h->loads, user_id);
-    if (one)
-        loads_erased(one);
-    forget(h, user_id);
+    version_caches *c;
+    LIST_FOREACH(c, &h->caches, link)
+    version_caches_erased(c, user_id);
 }
 
 void histories_trimmed(histories *h, uint64_t user_id)
 {
-    load *one = loads_find(&h->loads, user_id);
-    if (one)
-        loads_trimmed(&h->loads, one);
-    forget(h, user_id);
+    version_caches *c;
+    LIST_FOREACH(c, &h->caches, link)
+    version_caches_trimmed(c, user_id);
 }
 
 static void describe_cache(const histories *h, job *j)
 {
-    const vql_cache *cache = j->sequence > 0 ? histories_peek(h, j->user_id) : NULL;
+    const version_caches *c = find_caches(h, j->version->number);
+    const vql_cache *cache = c && j->sequence > 0 ? version_caches_peek(c, j->user_id) : NULL;
     memset(j->occupied, 0, sizeof j->occupied);
     if (!cache)
         return;
     j->cache_bytes = vql_cache_bytes(cache);
-    for (uint32_t g = 0; g < vql_model_shape(h->models->model)->groups; g++)
+    for (uint32_t g = 0; g < vql_model_shape(j->version->model)->groups; g++)
         j->occupied[g] = vql_cache_occupied(cache, g);
 }
 
@@ -198,6 +213,64 @@ void histories_finish(histories *h, job *j, store_code code)
         describe_cache(h, j);
         break;
     case OPERATION_SCORE:
+    case OPERATION_UPSERT: /* never here */
+    case OPERATION_LOAD:
         break;
     }
+}
+
+/* The load that an errand is of goes on, or is given up; its caches may be waiting for that. */
+static job *step_load(histories *h, load_errand *done, job *(*step)(load_errand *))
+{
+    version_caches *c = ((load *)(void *)done)->of->context;
+    job *jobs = step(done);
+    retire(h, c);
+    return jobs;
+}
+
+job *histories_loaded(histories *h, load_errand *done)
+{
+    return step_load(h, done, loads_step);
+}
+
+job *histories_abandon(histories *h, load_errand *done)
+{
+    return step_load(h, done, loads_abandon);
+}
+
+/* Caches that are being made. NULL: none. */
+static version_caches *find_rebuild(const histories *h)
+{
+    version_caches *c;
+    LIST_FOREACH(c, &h->caches, link)
+    if (c->rebuild.running)
+        return c;
+    return NULL;
+}
+
+bool histories_has_background(const histories *h)
+{
+    return !LIST_EMPTY(&h->leaving) || find_rebuild(h);
+}
+
+/* Gives up some caches of a version that is gone. */
+static void tidy(version_caches *c)
+{
+    if (residents_free_some(c->residents, LIMIT_TIDY_CACHES))
+        return;
+    LIST_REMOVE(c, link);
+    version_caches_free(c);
+}
+
+void histories_work(histories *h)
+{
+    version_caches *c = LIST_FIRST(&h->leaving);
+    if (c) {
+        tidy(c);
+        return;
+    }
+    c = find_rebuild(h);
+    if (c)
+        rebuild_step(c, find_caches(h, c->rebuild.from));
+    cache_pool_settle(&h->pool);
 }

@@ -27,7 +27,8 @@ static bool reserve(void **array, size_t *capacity, size_t needed, size_t size)
 static size_t job_bytes(const job *j)
 {
     return sizeof *j + j->item_capacity * sizeof *j->item_ids +
-           j->event_capacity * sizeof *j->events + j->score_capacity * sizeof *j->scores;
+           j->event_capacity * sizeof *j->events + j->score_capacity * sizeof *j->scores +
+           (j->upsert ? sizeof *j->upsert + j->upsert->bytes : 0);
 }
 
 void job_count(job_pool *pool, job *j)
@@ -80,6 +81,8 @@ static void free_job(job_pool *pool, job *j)
 
 void job_give(job_pool *pool, job *j)
 {
+    free(j->upsert);
+    j->upsert = NULL;
     pool->taken--;
     const size_t bytes = job_bytes(j);
     if (pool->free_bytes + bytes > LIMIT_KEPT_BYTES) {
@@ -139,5 +142,16 @@ bool job_add_event(job *j, const event *e)
     if (!job_reserve_events(j, j->event_count + 1))
         return false;
     j->events[j->event_count++] = *e;
+    return true;
+}
+
+bool job_set_upsert(job *j, const uint8_t *message, size_t bytes)
+{
+    j->upsert = malloc(sizeof *j->upsert + bytes);
+    if (!j->upsert)
+        return false;
+    j->upsert->outcome = (upsert_outcome){0};
+    j->upsert->bytes = bytes;
+    memcpy(j->upsert->message, message, bytes);
     return true;
 }

@@ -17,13 +17,17 @@
 #include "event.h"
 #include "grpc.h"
 #include "ledger.h"
-#include "vql/model.h"
+#include "model_view.h"
+#include "upsert.h"
+#include "version.h"
 
 typedef enum operation {
     OPERATION_SCORE,
     OPERATION_APPEND,
     OPERATION_GET,
-    OPERATION_DELETE
+    OPERATION_DELETE,
+    OPERATION_UPSERT, /* of items: the upserter's, no shard's */
+    OPERATION_LOAD,   /* of a model: the loader's, no shard's */
 } operation;
 
 typedef struct job {
@@ -50,10 +54,13 @@ typedef struct job {
     bool done;
     bool patient; /* of a stream, which flow control slows down: never refused for its wait */
     atomic_bool cancelled;
-    uint64_t deadline_ns; /* on the clock of `now`; UINT64_MAX: none */
-    uint64_t arrived_ns;  /* on the same clock: since when it waits */
-    struct load *load;    /* of its user's cache, which it waits for or scores with; NULL: none */
-    uint64_t due_ns;      /* job_queue: what it is ordered by, and by order among equals */
+    uint64_t deadline_ns;          /* on the clock of `now`; UINT64_MAX: none */
+    uint64_t arrived_ns;           /* on the same clock: since when it waits */
+    model_hold *held;              /* what keeps its version; the service's */
+    version *version;              /* that it is answered with */
+    struct version_caches *caches; /* of its version, while a Score is its shard's */
+    struct load *load; /* of its user's cache, which it waits for or scores with; NULL: none */
+    uint64_t due_ns;   /* job_queue: what it is ordered by, and by order among equals */
     uint64_t order;
 
     /* The request. */
@@ -65,7 +72,8 @@ typedef struct job {
     uint64_t before_sequence;
     size_t item_count;
     size_t event_count;
-    bool ids_checked; /* events of a score: those applied are taken out, as of history */
+    bool ids_checked;     /* events of a score: those applied are taken out, as of history */
+    upsert_order *upsert; /* of OPERATION_UPSERT, its answer too; NULL: none */
 
     /* The answer. */
     size_t scored; /* candidates done so far */
@@ -118,6 +126,9 @@ bool job_reserve_items(job *j, size_t count);
 /* Adds one element, growing the array. False: no memory. */
 bool job_add_item(job *j, uint64_t item_id);
 bool job_add_event(job *j, const event *e);
+
+/* Gives the job a message of items. False: no memory. */
+bool job_set_upsert(job *j, const uint8_t *message, size_t bytes);
 
 /* Room for count events or scores. False: no memory. */
 bool job_reserve_events(job *j, size_t count);

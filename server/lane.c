@@ -2,24 +2,16 @@
 
 #include "limit.h"
 
-bool lane_init(lane *l, const registry *models, uint64_t target_ns, uint64_t interval_ns)
+bool lane_init(lane *l, lane_kind kind, uint64_t target_ns, uint64_t interval_ns)
 {
-    *l = (lane){.pushback.random = target_ns};
+    *l = (lane){.kind = kind, .pushback.random = target_ns};
     shedder_init(&l->shedder, target_ns, interval_ns);
-    if (!job_queue_init(&l->queue, LIMIT_SHARD_JOBS))
-        return false;
-    if (vql_scorer_new(models->catalog, NULL, &l->scorer) == VQL_OK)
-        return true;
-    l->scorer = NULL;
-    lane_clear(l);
-    return false;
+    return job_queue_init(&l->queue, LIMIT_SHARD_JOBS);
 }
 
 void lane_clear(lane *l)
 {
     job_queue_clear(&l->queue);
-    vql_scorer_free(l->scorer);
-    l->scorer = NULL;
 }
 
 /* The jobs that a new one waits for, and that refusing makes fewer. */

@@ -12,9 +12,17 @@
 
 #include "job_queue.h"
 #include "pushback.h"
-#include "registry.h"
 #include "shedder.h"
 #include "vql/scorer.h"
+
+/* The lanes of a shard. */
+typedef enum lane_kind {
+    LANE_SHORT = 0, /* everything but what the other two are for */
+    LANE_LONG,      /* scores of more than LIMIT_SHORT_CANDIDATES candidates and events */
+    LANE_REBUILD,   /* scores of users whose cache has to be made, if that takes many steps */
+} lane_kind;
+
+enum { LANES = LANE_REBUILD + 1 };
 
 typedef enum lane_phase {
     LANE_FRESH,      /* the job in hand was not looked at yet, or there is none */
@@ -23,18 +31,19 @@ typedef enum lane_phase {
 } lane_phase;
 
 typedef struct lane {
+    lane_kind kind;
     job_queue queue;
     size_t pressing; /* jobs in the queue that are not patient: what the shedder is about */
     shedder shedder;
     pushback pushback;
-    vql_scorer *scorer; /* for the job in hand */
+    vql_scorer *scorer; /* of the job in hand, while it is scored; its version's own */
     job *current;       /* in hand; NULL: none */
     lane_phase phase;
     atomic_bool refusing; /* shedder_refuses, as it was when a job last came or went */
 } lane;
 
 /* Waits are as for shedder_init. False: no memory. */
-bool lane_init(lane *l, const registry *models, uint64_t target_ns, uint64_t interval_ns);
+bool lane_init(lane *l, lane_kind kind, uint64_t target_ns, uint64_t interval_ns);
 
 /* Frees what the lane keeps; no job is in it. A lane of zeros is allowed. */
 void lane_clear(lane *l);

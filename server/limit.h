@@ -104,6 +104,9 @@ enum {
     LIMIT_MEMTABLE_BYTES = 16777216, /* a start after a crash replays a log of that */
     LIMIT_BLOB_BYTES = 4096,
 
+    /* Caches of a version that is gone which are freed at a time: well under a millisecond. */
+    LIMIT_TIDY_CACHES = 128,
+
     /* Candidates scored between two looks at the deadline: well under a millisecond. */
     LIMIT_SCORE_CHUNK = 128,
 
@@ -191,8 +194,44 @@ enum {
     /* Connections that wait for room which are looked at when a request is done. */
     LIMIT_ADMISSIONS = 8,
 
+    /* Requests for items that may wait for the one that is being applied. */
+    LIMIT_UPSERTS = 64,
+
     /* The size of a model file that is read. */
     LIMIT_MODEL_GIB = 64,
+
+    /* The most that --max-models may say: versions of the model that are loaded at once. */
+    LIMIT_MODELS = 16,
+
+    /* Orders to load a model that may wait for the one under way. */
+    LIMIT_ORDERS = 64,
+
+    /*
+     * What a new version is tried with: requests, of those that a thread is asked one in so many,
+     * and candidates of one.
+     */
+    LIMIT_WARM_UP_EVERY = 64,
+    LIMIT_WARM_UP_REQUESTS = 64,
+    LIMIT_WARM_UP_CANDIDATES = 128,
+
+    /* Milliseconds between two looks at what has become of versions: is one ready, or unused? */
+    LIMIT_LOADER_MS = 50,
+
+    /* Milliseconds that a model's file must be left alone before it is read. */
+    LIMIT_SETTLE_MS = 200,
+
+    /* The nice value of the thread that loads models: whoever serves goes first. */
+    LIMIT_LOADER_NICE = 10,
+
+    /*
+     * Work that nobody waits for, making the caches of a new version: so much of a thread's time
+     * at once, and so often.
+     */
+    LIMIT_BACKGROUND_US = 200,
+    LIMIT_BACKGROUND_MS = 1,
+    LIMIT_BACKGROUND_SHARE = 16,  /* of the times at which requests wait: one step */
+    LIMIT_BACKGROUND_LOADS = 2,   /* users under way at once, with a store on disk */
+    LIMIT_BACKGROUND_SLOTS = 512, /* of the table of users, looked at in a step */
 };
 
 #endif

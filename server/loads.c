@@ -46,7 +46,9 @@ static load *begin(loads *l, uint64_t user_id)
         return NULL;
     one->errand.errand.kind = ERRAND_LOAD;
     one->errand.user_id = user_id;
+    one->errand.model = vql_model_fingerprint(l->maker->version->model);
     one->errand.events = one->events;
+    one->of = l;
     id_map_put(&l->users, user_id, one);
     clerk_send(l->clerk, &one->errand.errand);
     return one;
@@ -67,6 +69,11 @@ bool loads_wait(loads *l, job *j, bool *ok)
     j->next_queued = one->waiting;
     one->waiting = j;
     return true;
+}
+
+bool loads_prefetch(loads *l, uint64_t user_id)
+{
+    return begin(l, user_id) != NULL;
 }
 
 /* Nobody has it any more, and nothing is to be read: the cache becomes a resident. */
@@ -171,9 +178,10 @@ static job *finish(loads *l, load *one)
     return jobs;
 }
 
-job *loads_step(loads *l, load_errand *done)
+job *loads_step(load_errand *done)
 {
     load *one = (load *)(void *)done;
+    loads *l = one->of;
     if (advance(l, one)) {
         clerk_send(l->clerk, &done->errand);
         return NULL;
@@ -183,11 +191,11 @@ job *loads_step(loads *l, load_errand *done)
     return finish(l, one);
 }
 
-job *loads_abandon(loads *l, load_errand *done)
+job *loads_abandon(load_errand *done)
 {
     load *one = (load *)(void *)done;
     one->code = STORE_UNAVAILABLE;
-    return finish(l, one);
+    return finish(one->of, one);
 }
 
 /* Appends to a cache that has all that was before. False: no memory. */

@@ -24,9 +24,12 @@
 #include "limit.h"
 #include "residents.h"
 
+typedef struct loads loads;
+
 typedef struct load {
     load_errand errand; /* first, so that it is the load too */
-    bool ready;         /* nothing more is to be read: the cache is whole, or code says why not */
+    loads *of;
+    bool ready; /* nothing more is to be read: the cache is whole, or code says why not */
     store_code code;
     vql_cache *cache; /* of the events up to mark.sequence; NULL: none yet */
     cache_mark mark;
@@ -38,17 +41,24 @@ typedef struct load {
     event events[LIMIT_REBUILD_CHUNK];
 } load;
 
-typedef struct loads {
+struct loads {
     /* Set by the owner, and constant. */
     cache_maker *maker;
     residents *residents;
     clerk *clerk;
+    void *context; /* the owner's own */
 
     id_map users; /* -> load */
-} loads;
+};
 
 /* Frees all; none is with the clerk, and no job has one. */
 void loads_clear(loads *l);
+
+/* True when there is none. */
+static inline bool loads_idle(const loads *l)
+{
+    return l->users.count == 0;
+}
 
 /* The load of a user; NULL: there is none. */
 load *loads_find(const loads *l, uint64_t user_id);
@@ -59,14 +69,17 @@ load *loads_find(const loads *l, uint64_t user_id);
  */
 bool loads_wait(loads *l, job *j, bool *ok);
 
+/* Begins a user's load, which no job waits for. False: no memory, or LIMIT_LOADS are under way. */
+bool loads_prefetch(loads *l, uint64_t user_id);
+
 /* The job has done with its load, or is dropped. It may have none. */
 void loads_leave(loads *l, job *j);
 
 /* The clerk has done a load's errand. Returns jobs that need not wait any more. */
-job *loads_step(loads *l, load_errand *done);
+job *loads_step(load_errand *done);
 
 /* The same when nothing more is to be read: the load is given up. */
-job *loads_abandon(loads *l, load_errand *done);
+job *loads_abandon(load_errand *done);
 
 /* A user's history was appended to: the events are the last of what info says. */
 void loads_appended(loads *l, load *one, const event *events, size_t count,

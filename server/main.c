@@ -6,8 +6,10 @@
 
 #include "config.h"
 #include "database.h"
-#include "huge_pages.h"
+#include "items.h"
+#include "loader.h"
 #include "log.h"
+#include "recent.h"
 #include "registry.h"
 #include "secrets.h"
 #include "server.h"
@@ -29,59 +31,71 @@ static bool check_store(database *d)
     }
     log_info("the store is whole", log_u64("users", totals.users), log_u64("events", totals.events),
              log_u64("ids", totals.ids), log_u64("snapshots", totals.snapshots),
-             log_u64("bad_snapshots", totals.bad_snapshots));
+             log_u64("bad_snapshots", totals.bad_snapshots), log_u64("upserts", totals.upserts));
     return true;
 }
 
-/* Opens the store, if there is one, and serves. */
-static bool run_with_store(const config *c, const registry *models, secrets *files)
+/* Loads the models, with the items that the store has, and serves them or does what was asked. */
+static bool run_with_items(const config *c, registry *models, items *upserts, database *d,
+                           secrets *files)
 {
-    const char *folder = config_store_folder(c);
-    if (!folder)
-        return c->check || server_run(c, models, NULL, files);
-    database_error error;
-    const bool serves = !c->check && !c->export_file;
-    database *d = serves ? database_open(folder, (durability)c->durability, &error)
-                         : database_open_to_read(folder, &error);
-    if (!d) {
-        log_error("cannot open the store", log_str("error", error.text));
-        return false;
-    }
-    bool ok;
-    if (serves)
-        ok = server_run(c, models, d, files);
+    recent *requests = recent_new();
+    loader *loads = requests ? loader_new(c, models, upserts, requests) : NULL;
+    bool ok = loads != NULL;
+    if (!ok)
+        log_error("no memory for the models");
+    else if (!loader_begin(loads))
+        ok = false;
+    else if (c->check)
+        ok = !d || check_store(d);
+    else if (c->export_file && d)
+        ok = store_export(d, c->export_file);
     else
-        ok = c->check ? check_store(d) : store_export(d, c->export_file);
-    database_close(d);
+        ok = server_run(c, models, loads, upserts, requests, d, files);
+    loader_free(loads);
+    recent_free(requests);
     return ok;
 }
 
-/* Loads the model and serves it, or does with the store what was asked. */
+static bool run_with_store(const config *c, database *d, secrets *files)
+{
+    registry *models = registry_new(c->max_models);
+    upsert_log *log = upsert_log_open(d);
+    items *upserts = models && log ? items_new(models, log, c->max_new_items) : NULL;
+    bool ok = upserts != NULL;
+    if (ok) {
+        ok = run_with_items(c, models, upserts, d, files);
+    } else {
+        log_error("no memory for models and items, or the stored items cannot be read");
+        upsert_log_close(log);
+    }
+    registry_free(models);
+    items_free(upserts);
+    return ok;
+}
+
+/* Opens the store, if there is one. */
 static int run_with(const config *c, secrets *files)
 {
-    registry models = {0};
     vql_error error = {0};
+    database_error refusal;
     if (vql_kernels_select(config_kernel(c), &error) != VQL_OK) {
         log_error("cannot use the kernels", log_str("error", error.text));
         return EXIT_FAILURE;
     }
-    const vql_catalog_options options = {
-        .table_bytes = (size_t)c->table_bytes,
-        .format = c->scoring_format == CONFIG_SCORING_F32 ? VQL_SCORING_F32 : VQL_SCORING_INT16,
-        .allocator = huge_pages_allocator(),
-    };
-    if (registry_load(&models, c->model, &options, &error) != VQL_OK) {
-        log_error("cannot load the model", log_str("code", vql_code_name(error.code)),
-                  log_str("error", error.text));
-        return EXIT_FAILURE;
+    const char *folder = config_store_folder(c);
+    const bool serves = !c->check && !c->export_file;
+    database *d = NULL;
+    if (folder) {
+        d = serves ? database_open(folder, (durability)c->durability, &refusal)
+                   : database_open_to_read(folder, &refusal);
+        if (!d) {
+            log_error("cannot open the store", log_str("error", refusal.text));
+            return EXIT_FAILURE;
+        }
     }
-    const vql_shape *shape = vql_model_shape(models.model);
-    log_info("model loaded", log_str("model", registry_name(&models)),
-             log_u64("items", shape->items), log_str("kernels", vql_kernels_name()),
-             log_u64("tasks", shape->tasks), log_u64("event_types", shape->event_types),
-             log_u64("bytes", vql_model_bytes(models.model) + vql_catalog_bytes(models.catalog)));
-    const bool ok = run_with_store(c, &models, files);
-    registry_unload(&models);
+    const bool ok = run_with_store(c, d, files);
+    database_close(d);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -42,6 +42,12 @@ bool post_init(post *p)
     return p->requests && p->answers && p->to_wake;
 }
 
+/* Cannot be full: it has room for every job that its thread may have under way. */
+void post_answer(post *p, job *j)
+{
+    (void)mailbox_put(p->answers, j);
+}
+
 /* Sends an answered job back to where it came from. */
 static void return_job(post *p, job *j)
 {
@@ -50,8 +56,7 @@ static void return_job(post *p, job *j)
         service_complete(p->service, j);
         return;
     }
-    /* Cannot be full: it has room for every job that its thread may have under way. */
-    (void)mailbox_put(p->all[origin].answers, j);
+    post_answer(&p->all[origin], j);
     p->to_wake[origin] = true;
 }
 
@@ -74,6 +79,22 @@ void post_work(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns)
             return_job(p, j);
         now = clock_ns();
     }
+}
+
+bool post_work_behind(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns)
+{
+    if (!shard_has_background(p->shard))
+        return false;
+    const uint64_t end = clock_ns() + turn_ns;
+    if (!shard_idle(p->shard)) {
+        if (++p->denied % LIMIT_BACKGROUND_SHARE == 0)
+            shard_work(p->shard);
+        return true;
+    }
+    do
+        shard_work(p->shard);
+    while (shard_has_background(p->shard) && clock_ns() < end);
+    return true;
 }
 
 void post_wake(post *p, void (*wake)(void *context, uint32_t index), void *context)

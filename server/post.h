@@ -25,11 +25,14 @@ struct post {
     post *all; /* [count]: all threads' posts; all[index] is this one */
     uint32_t count;
 
+    struct loader *loader; /* the owner's, as is upserter: for service->control */
+    struct upserter *upserter;
     shard *shard;     /* NULL until it has one, and then its own */
     service *service; /* of the same thread */
     mailbox *requests;
     mailbox *answers;
-    bool *to_wake; /* [count]: whose mailboxes got something */
+    uint32_t denied; /* how often in a row there were jobs when post_work_behind was called */
+    bool *to_wake;   /* [count]: whose mailboxes got something */
 };
 
 /* The post whose shard has a user. */
@@ -41,6 +44,9 @@ uint32_t post_of_user(uint64_t user_id, uint32_t count);
  */
 bool post_init(post *p);
 
+/* From any thread: a job that came from here and was no shard's is done. */
+void post_answer(post *p, job *j);
+
 /* Takes what others have put into the mailboxes: requests to the shard, answers to the service. */
 void post_receive(post *p);
 
@@ -49,6 +55,12 @@ void post_receive(post *p);
  * answers on.
  */
 void post_work(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns);
+
+/*
+ * Has the shard do what nobody waits for, for about turn_ns of the clock, or one step now and then
+ * while there are jobs. False: there is nothing of that kind.
+ */
+bool post_work_behind(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns);
 
 /* Calls wake for each post that got something since the last time. */
 void post_wake(post *p, void (*wake)(void *context, uint32_t index), void *context);

@@ -1,10 +1,6 @@
 /*
- * The users whose caches are in memory, within a budget of bytes. A cache that is not here can be
- * made again from the store, so the budget is kept by dropping caches: eviction.h says which.
- *
- * What counts is what the allocator gives to the caches, rounded up to its size classes, with what
- * it needs to know them by (arena.h), and the tables that caches are found and given up by. One
- * thread.
+ * The users whose caches of one version are in memory, within the budget of a pool that the
+ * residents of several versions share. One thread.
  */
 #ifndef VQL_SERVER_RESIDENTS_H
 #define VQL_SERVER_RESIDENTS_H
@@ -13,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache_pool.h"
 #include "vql/allocator.h"
 #include "vql/cache.h"
 
@@ -27,14 +24,11 @@ typedef struct cache_mark {
 /* Is told of a cache before it is dropped for the budget's sake. */
 typedef void evicted(void *context, uint64_t user_id, const vql_cache *cache, cache_mark mark);
 
-typedef struct residents_counts {
-    size_t users;
-    size_t bytes;       /* what counts of them */
-    uint64_t evictions; /* since the start */
-} residents_counts;
-
-/* budget_bytes: 0 for no limit. NULL: no memory. */
-residents *residents_new(size_t budget_bytes);
+/*
+ * The pool must outlive it. salt: tells the users of one version from those of another in the pool,
+ * which remembers who left it. NULL: no memory.
+ */
+residents *residents_new(cache_pool *pool, uint64_t salt);
 
 /* Has evictions told of. */
 void residents_on_evict(residents *r, evicted *tell, void *context);
@@ -42,10 +36,13 @@ void residents_on_evict(residents *r, evicted *tell, void *context);
 /* Frees all caches. NULL is allowed. */
 void residents_free(residents *r);
 
+/* Frees up to `most` caches. False: there are none left. */
+bool residents_free_some(residents *r, size_t most);
+
 /* What caches that are to be put here are allocated with. */
 const vql_allocator *residents_allocator(residents *r);
 
-/* A user's cache, which counts as a use; NULL: it is not here. Valid until residents_settle. */
+/* A user's cache, which counts as a use; NULL: it is not here. Valid until cache_pool_settle. */
 vql_cache *residents_get(residents *r, uint64_t user_id);
 
 /* The same without counting as a use. */
@@ -63,9 +60,30 @@ void residents_drop(residents *r, uint64_t user_id);
 /* A user's cache has changed its size. */
 void residents_resized(residents *r, uint64_t user_id);
 
-/* Brings the bytes back within the budget; any cache may be gone afterwards. */
-void residents_settle(residents *r);
+/* A place in the table of users. Zeros: its begin. */
+typedef struct residents_cursor {
+    size_t slot;
+    size_t capacity; /* of the table, by which a new one is known; then it begins again */
+} residents_cursor;
 
-residents_counts residents_count(residents *r);
+/*
+ * Finds the next user and how hot its cache is (eviction_heat), looking at *slots slots at most,
+ * and takes what it looked at off that. False: there was none; the table's end, unless *slots is 0.
+ */
+bool residents_next(const residents *r, residents_cursor *at, size_t *slots, uint64_t *user_id,
+                    uint8_t *heat);
+
+/* A user's cache, if it is here, is as hot as that at least. */
+void residents_warm(residents *r, uint64_t user_id, uint8_t heat);
+
+/* The bytes of the caches, and the budget of the pool. */
+size_t residents_bytes(const residents *r);
+size_t residents_budget(const residents *r);
+
+/* How many there are. */
+size_t residents_count(const residents *r);
+
+/* For the pool: the entry, which is in its eviction no more, is given up. */
+void residents_evicted(eviction_entry *entry);
 
 #endif

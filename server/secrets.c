@@ -1,28 +1,12 @@
 #include "secrets.h"
 
-#include <string.h>
-
 #include "log.h"
-
-static file_stamp stamp_of(const char *path)
-{
-    struct stat info;
-    if (!path || stat(path, &info) != 0)
-        return (file_stamp){0};
-    return (file_stamp){
-        .device = info.st_dev,
-        .file = info.st_ino,
-        .bytes = (uint64_t)info.st_size,
-        .seconds = info.st_mtim.tv_sec,
-        .nanoseconds = info.st_mtim.tv_nsec,
-    };
-}
 
 /* Brings the stamp of a file up to date. True: it has changed. */
 static bool has_changed(file_stamp *stamp, const char *path)
 {
-    const file_stamp now = stamp_of(path);
-    const bool changed = memcmp(&now, stamp, sizeof now) != 0;
+    const file_stamp now = file_stamp_of(path);
+    const bool changed = !file_stamp_equal(&now, stamp);
     *stamp = now;
     return changed;
 }

@@ -8,18 +8,11 @@
 #define VQL_SERVER_SECRETS_H
 
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/stat.h>
 
 #include "config.h"
 #include "credentials.h"
+#include "file_stamp.h"
 #include "gate.h"
-
-/* By what a file's change is told; zeros: it was not there. */
-typedef struct file_stamp {
-    uint64_t device, file, bytes;
-    int64_t seconds, nanoseconds;
-} file_stamp;
 
 enum { SECRETS_CREDENTIAL_FILES = 3 };
 

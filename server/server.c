@@ -14,18 +14,24 @@
 #include "listener.h"
 #include "log.h"
 #include "option.h"
+#include "upserter.h"
 #include "worker.h"
 
 enum {
     NS_PER_MS = 1000000,
     DRAIN_POLL_MS = 10, /* how often the control thread looks whether a drain is over */
-    WATCH_MS = 1000,    /* how often it looks at certificates, tokens and the store */
+    SEEN_MS = 1000,     /* how long the answer to items waits for workers to see them */
+    LOOKS_PER_MS = 10,
+    WATCH_MS = 1000, /* how often it looks at certificates, tokens and the store */
     NAMES_BYTES = LIMIT_LISTENERS * LISTENER_TEXT_BYTES,
 };
 
 typedef struct server {
     const config *config;
-    const registry *models;
+    registry *models;
+    upserter *upserter;
+    loader *loader;
+    recent *requests;
     secrets *secrets;
     database *database; /* NULL: histories are in memory */
     unsigned outages;   /* of the database, that workers were told */
@@ -40,6 +46,7 @@ typedef struct server {
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup, copy;
     uv_timer_t drain, watch;
+    uv_fs_event_t folder;  /* of models */
     uint64_t drain_end_ms; /* on the control loop's clock */
     bool stopping;
 } server;
@@ -92,6 +99,31 @@ static session_options session_options_of(const config *c, ledger *l)
     };
 }
 
+/* The service's owner is its post. */
+static bool control(void *owner, job *j)
+{
+    const post *p = owner;
+    return j->operation == OPERATION_UPSERT ? upserter_submit(p->upserter, j)
+                                            : loader_submit(p->loader, j);
+}
+
+/* There are other models: every thread has a turn to see them, and to let the old ones go. */
+static void on_models(void *context)
+{
+    server *s = context;
+    for (uint32_t i = 0; i < s->started; i++)
+        worker_wake(&s->workers[i]);
+}
+
+/* On the loader's thread. */
+static void on_answered(void *context, job *j)
+{
+    server *s = context;
+    const uint32_t origin = j->origin;
+    post_answer(&s->posts[origin], j);
+    worker_wake(&s->workers[origin]);
+}
+
 static void configure(worker *w, const server *s, uint32_t index, uint32_t count)
 {
     const config *c = s->config;
@@ -101,7 +133,7 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->post->index = index;
     w->post->all = s->posts;
     w->post->count = count;
-    w->service.models = s->models;
+    w->post->upserter = s->upserter;
     w->service.limits = (request_limits){
         .max_candidates = c->max_candidates,
         .max_events = c->max_events,
@@ -115,10 +147,13 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->connections.max_count = c->max_connections;
     w->connections.max_handshakes = c->max_handshakes;
     w->connections.wall_ms = wall_clock_ms;
+    w->service.control = control;
+    w->service.recent = s->requests;
+    w->post->loader = s->loader;
 }
 
 /* A shard with the stores of its own. */
-static shard *make_shard_on_disk(const server *s, const shard_options *options)
+static shard *make_shard_on_disk(const server *s, model_set *models, const shard_options *options)
 {
     store *writer = store_rocksdb_open(s->database);
     store *reader = store_rocksdb_open(s->database);
@@ -130,14 +165,14 @@ static shard *make_shard_on_disk(const server *s, const shard_options *options)
             store_close(reader);
         return NULL;
     }
-    shard *made = shard_new_with_clerk(s->models, c, options);
+    shard *made = shard_new_with_clerk(models, c, options);
     if (!made)
         clerk_free(c);
     return made;
 }
 
 /* Shard `index` of `count`, which share the memory evenly. */
-static shard *make_shard(const server *s, uint32_t index, uint32_t count)
+static shard *make_shard(const server *s, model_set *models, uint32_t index, uint32_t count)
 {
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
@@ -153,9 +188,9 @@ static shard *make_shard(const server *s, uint32_t index, uint32_t count)
             },
     };
     if (s->database)
-        return make_shard_on_disk(s, &options);
+        return make_shard_on_disk(s, models, &options);
     store *st = store_memory_open();
-    shard *made = st ? shard_new(s->models, st, &options) : NULL;
+    shard *made = st ? shard_new(models, st, &options) : NULL;
     if (st && !made)
         store_close(st);
     return made;
@@ -187,18 +222,25 @@ static bool make_worker(server *s, uint32_t index, uint32_t count)
             return false;
         }
     }
-    shard *made = make_shard(s, index, count);
+    if (!model_view_init(&w->service.models, s->models)) {
+        log_error("no memory for the models");
+        return false;
+    }
+    shard *made = make_shard(s, w->service.models.current->set, index, count);
     if (!made) {
+        model_view_clear(&w->service.models);
         log_error("no memory for a shard");
         return false;
     }
     if (!make_sockets(s, fds)) {
         shard_free(made);
+        model_view_clear(&w->service.models);
         return false;
     }
     const int result = worker_init(w, made, fds, s->listener_count);
     if (result != 0) {
         shard_free(made);
+        model_view_clear(&w->service.models);
         log_error("cannot make a worker", log_str("error", uv_strerror(result)));
         return false;
     }
@@ -272,12 +314,17 @@ static bool start_workers(server *s, uint32_t count)
         ok = worker_start(&s->workers[s->started]) == 0;
         s->started += ok;
     }
+    if (ok)
+        registry_on_change(s->models, on_models, s);
+    ok = ok && loader_start(s->loader, on_answered, s);
     if (!ok || !write_port_file(s->config->port_file, text))
         return false;
     format_addresses(s, ',', text);
+    model_set *models = registry_share(s->models);
     log_info("serving", log_str("address", text), log_u64("threads", count),
              log_str("tls", s->secrets->credentials ? "on" : "off"),
-             log_str("model", registry_name(s->models)));
+             log_str("model", model_set_active(models)->name), log_u64("models", models->count));
+    model_set_release(models);
     return true;
 }
 
@@ -347,6 +394,13 @@ static void watch_database(server *s)
         worker_set_outages(&s->workers[i], outages);
 }
 
+static void on_folder(uv_fs_event_t *watch, const char *file, int events, int status)
+{
+    (void)file, (void)events, (void)status; /* the loader looks at all of it */
+    const server *s = watch->data;
+    loader_look(s->loader);
+}
+
 static void on_watch(uv_timer_t *timer)
 {
     server *s = timer->data;
@@ -382,12 +436,17 @@ static bool init_control(server *s)
     (void)uv_timer_init(&s->loop, &s->drain);
     (void)uv_timer_init(&s->loop, &s->watch);
     (void)uv_signal_init(&s->loop, &s->copy);
+    (void)uv_fs_event_init(&s->loop, &s->folder);
+    s->folder.data = s;
     s->copy.data = s;
     s->terminate.data = s;
     s->interrupt.data = s;
     s->hangup.data = s;
     s->drain.data = s;
     s->watch.data = s;
+    const char *folder = loader_folder(s->loader);
+    if (folder && uv_fs_event_start(&s->folder, on_folder, folder, 0) != 0)
+        log_warn("the folder of models cannot be watched, and is looked at once a second");
     return uv_timer_start(&s->watch, on_watch, WATCH_MS, WATCH_MS) == 0 &&
            uv_signal_start(&s->hangup, on_hangup, SIGHUP) == 0 &&
            uv_signal_start(&s->terminate, on_signal, SIGTERM) == 0 &&
@@ -403,12 +462,14 @@ static void clear_control(server *s)
     uv_close((uv_handle_t *)&s->copy, NULL);
     uv_close((uv_handle_t *)&s->drain, NULL);
     uv_close((uv_handle_t *)&s->watch, NULL);
+    uv_close((uv_handle_t *)&s->folder, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&s->loop);
 }
 
 static void stop_workers(server *s)
 {
+    loader_stop(s->loader);
     command_all(s, WORKER_STOP);
     for (uint32_t i = 0; i < s->started; i++)
         worker_join(&s->workers[i]);
@@ -429,9 +490,34 @@ static bool make_census(server *s)
     return s->census != NULL;
 }
 
-bool server_run(const config *c, const registry *models, database *d, secrets *files)
+/* Returns when every worker's requests see the models as they are now, or after SEEN_MS. */
+static void wait_until_seen(void *context)
 {
-    server s = {.config = c, .models = models, .database = d, .secrets = files};
+    const server *s = context;
+    const uint64_t revision = registry_revision(s->models);
+    for (uint32_t i = 0, waited = 0; i < s->count && waited < SEEN_MS * LOOKS_PER_MS;) {
+        worker *w = &s->workers[i];
+        if (atomic_load_explicit(&w->models_revision, memory_order_acquire) >= revision) {
+            i++;
+            continue;
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS / LOOKS_PER_MS}, NULL);
+        waited++;
+    }
+}
+
+bool server_run(const config *c, registry *models, loader *loads, items *upserts, recent *requests,
+                database *d, secrets *files)
+{
+    server s = {
+        .config = c,
+        .models = models,
+        .loader = loads,
+        .requests = requests,
+        .database = d,
+        .secrets = files,
+    };
+    const upserter_owner owner = {wait_until_seen, on_answered, &s};
     const uint32_t count = c->threads > 0 ? c->threads : uv_available_parallelism();
     if (c->memory > 0 && c->memory / count < LIMIT_LEAST_MEMORY) {
         log_error("memory: too little for each thread", log_u64("memory", c->memory),
@@ -440,23 +526,30 @@ bool server_run(const config *c, const registry *models, database *d, secrets *f
     }
     s.workers = calloc(count, sizeof *s.workers);
     s.posts = calloc(count, sizeof *s.posts);
-    if (!s.workers || !s.posts || !make_census(&s) || !init_control(&s)) {
+    s.upserter = upserter_start(upserts, &owner);
+    if (!s.workers || !s.posts || !s.upserter || !make_census(&s) || !init_control(&s)) {
         log_error("no memory for the server");
+        if (s.upserter)
+            upserter_stop(s.upserter);
+        upserter_free(s.upserter);
         census_free(s.census);
         free(s.workers);
         free(s.posts);
         return false;
     }
+    registry_expect(models, count);
     (void)signal(SIGPIPE, SIG_IGN);
     const bool ok = start_workers(&s, count);
     if (ok)
         (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    upserter_stop(s.upserter);
     stop_workers(&s);
     clear_control(&s);
     close_listeners(&s);
     census_free(s.census);
     for (uint32_t i = 0; i < count; i++)
         gate_view_free(s.workers[i].service.gate);
+    upserter_free(s.upserter);
     free(s.workers);
     free(s.posts);
     if (ok)

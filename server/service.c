@@ -4,23 +4,9 @@
 #include <string.h>
 
 #include "limit.h"
+#include "method.h"
+#include "model_calls.h"
 #include "validate.h"
-
-/* What happens to the calls of an rpc, whose data it is. */
-typedef struct method {
-    bool streaming;    /* any number of requests, one answer each */
-    token_scope scope; /* that a caller's token must have */
-
-    /* Methods that need a shard. */
-    bool (*decode)(const uint8_t *message, size_t bytes, const request_limits *limits, job *j);
-    bool (*encode)(message_buffer *out, const job *j, const registry *models);
-
-    /* The most bytes that encode writes, where that is cheaper to tell than a copy; may be NULL. */
-    size_t (*most)(const job *j, const registry *models);
-
-    /* Methods that do not: answers one request at once, finishing the call unless it goes on. */
-    void (*answer)(service *s, exchange *x, const uint8_t *message, size_t bytes);
-} method;
 
 /* Why something ends with UNAVAILABLE, for programs and for people. */
 typedef struct cause {
@@ -60,28 +46,6 @@ struct exchange {
     LIST_ENTRY(exchange) in_list;
 };
 
-static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes);
-
-static const method score = {.scope = TOKEN_SCOPE_SCORE,
-                             .decode = decode_score,
-                             .encode = encode_score,
-                             .most = encode_score_most};
-static const method score_stream = {.streaming = true,
-                                    .scope = TOKEN_SCOPE_SCORE,
-                                    .decode = decode_score,
-                                    .encode = encode_score,
-                                    .most = encode_score_most};
-static const method append = {
-    .scope = TOKEN_SCOPE_APPEND, .decode = decode_append, .encode = encode_append};
-static const method append_stream = {.streaming = true,
-                                     .scope = TOKEN_SCOPE_APPEND,
-                                     .decode = decode_append,
-                                     .encode = encode_append};
-static const method get = {.scope = TOKEN_SCOPE_APPEND, .decode = decode_get, .encode = encode_get};
-static const method delete = {
-    .scope = TOKEN_SCOPE_APPEND, .decode = decode_delete, .encode = encode_delete};
-static const method list_models = {.scope = TOKEN_SCOPE_ANY, .answer = answer_models};
-
 /* How many requests more there is room for, if they are as large as those under way. */
 static uint64_t count_room(const service *s)
 {
@@ -93,6 +57,13 @@ static uint64_t count_room(const service *s)
     const uint64_t bytes = l->used < l->limit ? l->limit - l->used : 0;
     const uint64_t fitting = bytes / (l->used / (taken + 1) + 1);
     return fitting < jobs ? fitting : jobs;
+}
+
+/* Gives a job back, which no version is held for any more. */
+static void give(service *s, job *j)
+{
+    model_view_let_go(&s->models, j->held);
+    job_give(&s->jobs, j);
 }
 
 /* Whether a connection has its share of the requests that may be under way. */
@@ -172,7 +143,7 @@ static void exchange_free(exchange *x)
         j->exchange = NULL;
         x->peer->jobs--;
         if (j->done)
-            job_give(&x->service->jobs, j);
+            give(x->service, j);
         else
             atomic_store_explicit(&j->cancelled, true, memory_order_relaxed);
         j = next;
@@ -292,16 +263,24 @@ static void on_call(void *context, call *c, const char *path)
         begin(x);
 }
 
+/* Writes a job's answer to s->message. False: no memory. */
+static bool encode(service *s, const exchange *x, const job *j)
+{
+    grpc_error error;
+    if (!x->method->encode)
+        return model_calls_answer(&s->models, &s->message, &error) == GRPC_OK;
+    return x->method->encode(&s->message, j);
+}
+
 /* Sends a job's answer. False: no memory. */
 static bool send_answer(service *s, exchange *x, const job *j)
 {
     const method *m = x->method;
     if (!m->most)
-        return m->encode(&s->message, j, s->models) &&
-               call_send(x->call, s->message.bytes, s->message.count);
-    const size_t most = m->most(j, s->models);
+        return encode(s, x, j) && call_send(x->call, s->message.bytes, s->message.count);
+    const size_t most = m->most(j);
     message_buffer room = {.bytes = call_compose(x->call, most), .capacity = most, .lent = true};
-    if (!room.bytes || !m->encode(&room, j, s->models))
+    if (!room.bytes || !m->encode(&room, j))
         return false;
     call_send_composed(x->call, room.count);
     return true;
@@ -326,7 +305,7 @@ static void send_answers(service *s, exchange *x)
             x->last = &x->first;
         x->jobs--;
         x->peer->jobs--;
-        job_give(&s->jobs, j);
+        give(s, j);
     }
     if (!x->first && (x->half_closed || !x->method->streaming)) {
         finish_ok(x);
@@ -368,6 +347,7 @@ static job *add_job(service *s, exchange *x)
         end_unavailable(x, &too_many_jobs);
         return NULL;
     }
+    j->held = model_view_hold(&s->models);
     j->exchange = x;
     j->origin = s->origin;
     j->deadline_ns = call_deadline(x->call);
@@ -413,19 +393,33 @@ static bool is_refused(const service *s, const exchange *x, const uint8_t *messa
                           decode_most_candidates(message, bytes) > LIMIT_SHORT_CANDIDATES);
 }
 
+/* Sends a job to who controls the models. False: the job's error says why not. */
+static bool send_control(service *s, job *j)
+{
+    job_count(&s->jobs, j);
+    if (s->control)
+        return s->control(s->owner, j);
+    (void)grpc_fail(&j->error, GRPC_FAILED_PRECONDITION, "the server keeps its models");
+    return false;
+}
+
 /* Decodes and validates a request and sends it on its way. False: the job's error says why not. */
 static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, size_t bytes)
 {
+    if (x->method->controls)
+        return x->method->decode(message, bytes, &s->limits, j) && send_control(s, j);
     if (is_refused(s, x, message, bytes)) {
         pushback_note(&s->pushback, true);
         return fail_unavailable(s, &j->error, &too_many_waiting);
     }
     if (!x->method->decode(message, bytes, &s->limits, j) ||
-        !validate(j, &s->limits, s->models, s->wall_ms))
+        !validate(j, &s->limits, model_view_set(&s->models), s->wall_ms))
         return false;
-    const size_t tasks = vql_model_shape(s->models->model)->tasks;
+    const size_t tasks = vql_model_shape(j->version->model)->tasks;
     if (j->operation == OPERATION_SCORE && !job_reserve_scores(j, j->item_count * tasks))
         return fail_unavailable(s, &j->error, &no_memory);
+    if (s->recent && j->operation == OPERATION_SCORE && s->scored++ % LIMIT_WARM_UP_EVERY == 0)
+        recent_note(s->recent, j);
     job_count(&s->jobs, j);
     pushback_note(&s->pushback, false);
     return s->route(s->owner, j);
@@ -442,6 +436,17 @@ static void start_job(service *s, exchange *x, const uint8_t *message, size_t by
         call_hold(x->call);
     else if (x->method->streaming && has_share(s, x->peer))
         wait_for_room(x);
+}
+
+static void answer_at_once(service *s, exchange *x, const uint8_t *message, size_t bytes)
+{
+    grpc_error error;
+    if (x->method->answer(&s->models, message, bytes, &s->message, &error) != GRPC_OK)
+        finish(x, &error);
+    else if (call_send(x->call, s->message.bytes, s->message.count))
+        finish_ok(x);
+    else
+        finish_no_memory(x);
 }
 
 static void on_message(void *context, call *c, const uint8_t *message, size_t bytes)
@@ -462,7 +467,7 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
         return;
     }
     if (x->method->answer)
-        x->method->answer(s, x, message, bytes);
+        answer_at_once(s, x, message, bytes);
     else
         start_job(s, x, message, bytes);
 }
@@ -506,7 +511,7 @@ void service_complete(service *s, job *j)
     exchange *x = j->exchange;
     job_count(&s->jobs, j);
     if (!x) {
-        job_give(&s->jobs, j);
+        give(s, j);
     } else {
         j->done = true;
         if (x->first == j) {
@@ -526,31 +531,24 @@ void service_overloaded(service *s, job *j, unsigned waiting)
     j->error.pushback_ms = pushback_ms(&s->pushback);
 }
 
-static void answer_models(service *s, exchange *x, const uint8_t *message, size_t bytes)
-{
-    (void)message; /* ListModelsRequest has no fields */
-    (void)bytes;
-    if (encode_models(&s->message, s->models) &&
-        call_send(x->call, s->message.bytes, s->message.count))
-        finish_ok(x);
-    else
-        finish_no_memory(x);
-}
-
 static const rpc scoring[] = {
-    {"/vql.v1.Scoring/Score", &handler, false, &score},
-    {"/vql.v1.Scoring/ScoreStream", &handler, true, &score_stream},
+    {"/vql.v1.Scoring/Score", &handler, false, &method_score},
+    {"/vql.v1.Scoring/ScoreStream", &handler, true, &method_score_stream},
 };
 
 static const rpc history[] = {
-    {"/vql.v1.History/Append", &handler, false, &append},
-    {"/vql.v1.History/AppendStream", &handler, true, &append_stream},
-    {"/vql.v1.History/Get", &handler, false, &get},
-    {"/vql.v1.History/Delete", &handler, false, &delete},
+    {"/vql.v1.History/Append", &handler, false, &method_append},
+    {"/vql.v1.History/AppendStream", &handler, true, &method_append_stream},
+    {"/vql.v1.History/Get", &handler, false, &method_get},
+    {"/vql.v1.History/Delete", &handler, false, &method_delete},
 };
 
 static const rpc model_rpcs[] = {
-    {"/vql.v1.Models/List", &handler, false, &list_models},
+    {"/vql.v1.Models/List", &handler, false, &method_list_models},
+    {"/vql.v1.Models/Load", &handler, false, &method_load_model},
+    {"/vql.v1.Models/Activate", &handler, false, &method_activate_model},
+    {"/vql.v1.Models/Unload", &handler, false, &method_unload_model},
+    {"/vql.v1.Models/UpsertItems", &handler, false, &method_upsert_many},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -578,5 +576,6 @@ void service_drain(service *s)
 void service_clear(service *s)
 {
     job_pool_clear(&s->jobs);
+    model_view_clear(&s->models);
     message_buffer_clear(&s->message);
 }

@@ -22,8 +22,9 @@
 #include "encode.h"
 #include "gate.h"
 #include "job.h"
+#include "model_view.h"
 #include "pushback.h"
-#include "registry.h"
+#include "recent.h"
 #include "router.h"
 
 typedef struct exchange exchange;
@@ -32,7 +33,6 @@ TAILQ_HEAD(peer_queue, peer);
 
 typedef struct service {
     /* Set by the owner, and constant. */
-    const registry *models;
     request_limits limits;
     gate_view *gate; /* NULL: everything is allowed to everybody */
     uint32_t origin; /* job.origin of the jobs made here */
@@ -43,6 +43,12 @@ typedef struct service {
     bool (*route)(void *owner, job *j);
     /* Whether a user's shard refuses more of a kind (shard_refuses); NULL: none does. */
     bool (*refuses)(void *owner, uint64_t user_id, bool is_long);
+    /*
+     * Sends a job that is no shard's (OPERATION_LOAD, OPERATION_UPSERT) on, as route does to a
+     * shard; NULL: nobody takes them.
+     */
+    bool (*control)(void *owner, job *j);
+    recent *recent; /* requests that new models are tried with; NULL: none are kept */
     void *owner;
     spares *spares; /* of the thread; may be NULL */
 
@@ -50,8 +56,11 @@ typedef struct service {
     int64_t wall_ms; /* since the Unix epoch */
     uint64_t now_ns; /* on the sessions' clock */
 
+    model_view models; /* set up and brought up to date by the owner; service_clear clears it */
+
     /* The service's own; zeros at first. */
     bool draining;
+    uint32_t scored; /* requests, modulo 2^32 */
     job_pool jobs;
     ledger ledger;     /* of the thread; its limit is set by the owner */
     pushback pushback; /* for those that are refused here */

@@ -9,17 +9,9 @@
 #include "vql/cache.h"
 #include "vql/scorer.h"
 
-enum {
-    NS_PER_US = 1000,
-    NS_PER_MS = 1000000,
-    LANE_SHORT = 0, /* everything but what the other two are for */
-    LANE_LONG,      /* scores of more than LIMIT_SHORT_CANDIDATES candidates and events */
-    LANE_REBUILD,   /* scores of users whose cache has to be made, if that takes many steps */
-    LANES,
-};
+enum { NS_PER_US = 1000, NS_PER_MS = 1000000 };
 
 struct shard {
-    const registry *models;
     histories histories;
     retention retention;
     retain_errand *unretained; /* without a clerk: the next step, if there is one */
@@ -49,7 +41,7 @@ static void clear_lanes(shard *s)
 static bool init_lanes(shard *s, const shard_options *options)
 {
     for (uint32_t i = 0; i < LANES; i++)
-        if (!lane_init(&s->lanes[i], s->models,
+        if (!lane_init(&s->lanes[i], (lane_kind)i,
                        (uint64_t)options->shed_target_ms * NS_PER_MS * patience[i],
                        (uint64_t)options->shed_interval_ms * NS_PER_MS * patience[i])) {
             clear_lanes(s);
@@ -58,12 +50,11 @@ static bool init_lanes(shard *s, const shard_options *options)
     return true;
 }
 
-static shard *make(const registry *models, store *st, clerk *c, const shard_options *options)
+static shard *make(model_set *models, store *st, clerk *c, const shard_options *options)
 {
     shard *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    s->models = models;
     s->retention.errand.rules = options->retention;
     if (init_lanes(s, options)) {
         if (histories_init(&s->histories, models, st, c, options->budget_bytes,
@@ -75,12 +66,12 @@ static shard *make(const registry *models, store *st, clerk *c, const shard_opti
     return NULL;
 }
 
-shard *shard_new(const registry *models, store *st, const shard_options *options)
+shard *shard_new(model_set *models, store *st, const shard_options *options)
 {
     return make(models, st, NULL, options);
 }
 
-shard *shard_new_with_clerk(const registry *models, clerk *c, const shard_options *options)
+shard *shard_new_with_clerk(model_set *models, clerk *c, const shard_options *options)
 {
     return make(models, NULL, c, options);
 }
@@ -89,6 +80,11 @@ void shard_set_wake(shard *s, void (*wake)(void *context), void *context)
 {
     if (s->histories.clerk)
         clerk_set_wake(s->histories.clerk, wake, context);
+}
+
+void shard_set_models(shard *s, model_set *models)
+{
+    histories_set_models(&s->histories, models);
 }
 
 void shard_free(shard *s)
@@ -120,6 +116,11 @@ static uint32_t lane_of(const job *j)
     return is_long ? LANE_LONG : LANE_SHORT;
 }
 
+static bool no_memory(job *j)
+{
+    return histories_fail(j, STORE_NO_MEMORY);
+}
+
 bool shard_submit(shard *s, job *j, uint64_t now_ns)
 {
     const bool full = count_jobs(s) >= LIMIT_SHARD_JOBS;
@@ -131,6 +132,8 @@ bool shard_submit(shard *s, job *j, uint64_t now_ns)
         j->error.pushback_ms = pushback_ms(&s->pushback);
         return false;
     }
+    if (j->operation == OPERATION_SCORE && !histories_join(&s->histories, j))
+        return no_memory(j);
     const uint64_t horizon_ms = j->patient ? 2 * LIMIT_HORIZON_MS : LIMIT_HORIZON_MS;
     const uint64_t horizon_ns = now_ns + horizon_ms * NS_PER_MS;
     j->due_ns = j->deadline_ns < horizon_ns ? j->deadline_ns : horizon_ns;
@@ -151,16 +154,11 @@ bool shard_idle(const shard *s)
            !(c && (clerk_has_done(c) || clerk_unsent(c) > 0));
 }
 
-static bool no_memory(job *j)
-{
-    return histories_fail(j, STORE_NO_MEMORY);
-}
-
 /* The cache of a user with few events, or none. NULL: no memory. */
-static vql_cache *find_small_cache(histories *h, uint64_t user_id)
+static vql_cache *find_small_cache(version_caches *c, uint64_t user_id)
 {
-    vql_cache *cache = residents_get(h->residents, user_id);
-    return cache ? cache : cache_maker_make(&h->maker, user_id);
+    vql_cache *cache = residents_get(c->residents, user_id);
+    return cache ? cache : cache_maker_make(&c->maker, user_id);
 }
 
 /*
@@ -169,18 +167,18 @@ static vql_cache *find_small_cache(histories *h, uint64_t user_id)
  */
 static bool fold_with_events(shard *s, vql_scorer *scorer, job *j, const vql_cache *cache)
 {
+    cache_maker *maker = &j->caches->maker;
     if (!j->ids_checked &&
         store_drop_applied(s->histories.store, j->user_id, j->events, &j->event_count) != STORE_OK)
         return false;
     vql_cache *extended = NULL;
     if (!cache)
-        extended = cache_maker_new(&s->histories.maker, j->user_id, NULL);
+        extended = cache_maker_new(maker, j->user_id, NULL);
     else if (vql_cache_clone(cache, &extended) != VQL_OK)
         return false;
     if (!extended)
         return false;
-    const bool appended =
-        cache_maker_append(&s->histories.maker, extended, j->events, j->event_count);
+    const bool appended = cache_maker_append(maker, extended, j->events, j->event_count);
     if (appended)
         vql_scorer_begin(scorer, extended, j->time_ms);
     vql_cache_free(extended);
@@ -190,6 +188,9 @@ static bool fold_with_events(shard *s, vql_scorer *scorer, job *j, const vql_cac
 /* Folds the cache, NULL for a user without events. False: the job's error says why not. */
 static bool fold(shard *s, lane *l, job *j, const vql_cache *cache)
 {
+    l->scorer = version_caches_scorer(j->caches, l->kind, j->version->catalog);
+    if (!l->scorer)
+        return no_memory(j);
     j->unknown_user = j->sequence == 0 && j->event_count == 0;
     if (j->event_count > 0 && !fold_with_events(s, l->scorer, j, cache))
         return no_memory(j);
@@ -224,16 +225,17 @@ typedef enum progress {
  * The cache of a user with many events, rebuilt step by step if it is missing, in the lane for
  * that. NULL: *p says how the job goes on.
  */
-static vql_cache *find_large_cache(shard *s, lane *l, job *j, progress *p)
+static vql_cache *find_large_cache(lane *l, job *j, progress *p)
 {
-    vql_cache *cache = residents_get(s->histories.residents, j->user_id);
+    version_caches *c = j->caches;
+    vql_cache *cache = residents_get(c->residents, j->user_id);
     if (cache)
         return cache;
     *p = MOVED;
-    if (l != &s->lanes[LANE_REBUILD])
+    if (l->kind != LANE_REBUILD)
         return NULL;
     l->phase = LANE_REBUILDING;
-    switch (cache_maker_rebuild(&s->histories.maker, j->user_id)) {
+    switch (cache_maker_rebuild(&c->maker, &c->maker.partial, j->user_id)) {
     case REBUILD_GOES_ON:
         *p = GOES_ON;
         return NULL;
@@ -244,7 +246,7 @@ static vql_cache *find_large_cache(shard *s, lane *l, job *j, progress *p)
     case REBUILD_DONE:
         break;
     }
-    return residents_get(s->histories.residents, j->user_id);
+    return residents_get(c->residents, j->user_id);
 }
 
 /* Comes as far as to have the user's cache folded, in as many steps as that takes. */
@@ -258,11 +260,11 @@ static progress step_fold(shard *s, lane *l, job *j)
     if (!check_sequence(j))
         return ANSWERED;
     if (j->sequence >= LIMIT_REBUILD_CHUNK) {
-        cache = find_large_cache(s, l, j, &p);
+        cache = find_large_cache(l, j, &p);
         if (!cache)
             return p;
     } else if (j->sequence > 0) {
-        cache = find_small_cache(&s->histories, j->user_id);
+        cache = find_small_cache(j->caches, j->user_id);
         if (!cache) {
             (void)no_memory(j);
             return ANSWERED;
@@ -293,13 +295,13 @@ static bool has_unchecked_ids(const job *j)
 /* The same with a clerk: a cache that is missing is loaded, beside other users' jobs. */
 static progress step_fold_loaded(shard *s, lane *l, job *j)
 {
-    histories *h = &s->histories;
+    version_caches *c = j->caches;
     bool ok = true;
-    const vql_cache *cache = j->load ? NULL : residents_get(h->residents, j->user_id);
+    const vql_cache *cache = j->load ? NULL : residents_get(c->residents, j->user_id);
     if (cache) {
-        j->sequence = residents_mark(h->residents, j->user_id)->sequence;
+        j->sequence = residents_mark(c->residents, j->user_id)->sequence;
     } else {
-        if (loads_wait(&h->loads, j, &ok)) {
+        if (loads_wait(&c->loads, j, &ok)) {
             s->away++;
             return AWAY;
         }
@@ -326,7 +328,7 @@ static progress step_score(shard *s, lane *l, job *j)
     }
     const size_t left = j->item_count - j->scored;
     const size_t count = left < LIMIT_SCORE_CHUNK ? left : LIMIT_SCORE_CHUNK;
-    const size_t tasks = vql_model_shape(s->models->model)->tasks;
+    const size_t tasks = vql_model_shape(j->version->model)->tasks;
     j->unknown_items += (uint32_t)vql_scorer_run(l->scorer, j->item_ids + j->scored, count,
                                                  j->scores + j->scored * tasks);
     j->scored += count;
@@ -408,10 +410,10 @@ static void recall(shard *s)
             drop_all(s, (job *)(void *)e);
             break;
         case ERRAND_LOAD:
-            drop_all(s, loads_abandon(&h->loads, (load_errand *)(void *)e));
+            drop_all(s, histories_abandon(h, (load_errand *)(void *)e));
             break;
         case ERRAND_SAVE:
-            histories_saved(h, (save_errand *)(void *)e);
+            snapshots_done(&h->snapshots, (save_errand *)(void *)e);
             break;
         case ERRAND_RETAIN:
             break;
@@ -429,7 +431,7 @@ job *shard_take(shard *s)
         j = lane_release(&s->lanes[i]);
     }
     if (j)
-        loads_leave(&s->histories.loads, j);
+        histories_leave(&s->histories, j);
     return j;
 }
 
@@ -446,7 +448,7 @@ static job *step_lane(shard *s, lane *l, uint64_t now_ns)
         return NULL;
     case ANSWERED:
         shedder_served(&l->shedder, now_ns);
-        residents_settle(s->histories.residents);
+        cache_pool_settle(&s->histories.pool);
         return lane_release(l);
     case MOVED:
         lane_push(&s->lanes[LANE_REBUILD], lane_release(l), now_ns);
@@ -481,7 +483,7 @@ static job *finish_job(shard *s, job *j, uint64_t now_ns)
     }
     s->away--;
     finish_stored(s, j);
-    residents_settle(s->histories.residents);
+    cache_pool_settle(&s->histories.pool);
     return j;
 }
 
@@ -519,6 +521,16 @@ void shard_retain(shard *s, int64_t wall_ms)
     retain(s, s->unretained ? s->unretained : retention_begin(&s->retention, wall_ms));
 }
 
+bool shard_has_background(const shard *s)
+{
+    return histories_has_background(&s->histories);
+}
+
+void shard_work(shard *s)
+{
+    histories_work(&s->histories);
+}
+
 /* Takes something that the clerk has done: a job when it is answered, else NULL. */
 static job *step_clerk(shard *s, uint64_t now_ns)
 {
@@ -528,10 +540,10 @@ static job *step_clerk(shard *s, uint64_t now_ns)
     case ERRAND_JOB:
         return finish_job(s, (job *)(void *)e, now_ns);
     case ERRAND_LOAD:
-        take_back(s, loads_step(&h->loads, (load_errand *)(void *)e), now_ns);
+        take_back(s, histories_loaded(h, (load_errand *)(void *)e), now_ns);
         return NULL;
     case ERRAND_SAVE:
-        histories_saved(h, (save_errand *)(void *)e);
+        snapshots_done(&h->snapshots, (save_errand *)(void *)e);
         return NULL;
     case ERRAND_RETAIN:
         retain(s, next_retained(s));
@@ -580,6 +592,6 @@ job *shard_step(shard *s, uint64_t now_ns)
     if (!j)
         j = step(s, now_ns);
     if (j)
-        loads_leave(&s->histories.loads, j);
+        histories_leave(&s->histories, j);
     return j;
 }

@@ -18,7 +18,7 @@
 
 #include "clerk.h"
 #include "job.h"
-#include "registry.h"
+#include "model_set.h"
 #include "retention.h"
 #include "store.h"
 #include "vql/cache.h"
@@ -33,18 +33,24 @@ typedef struct shard_options {
 } shard_options;
 
 /*
- * models must outlive the shard; the store becomes the shard's. NULL: no memory, and the store is
- * the caller's still.
+ * Takes a reference to the set of models; the store becomes the shard's. NULL: no memory, and the
+ * store is the caller's still.
  */
-shard *shard_new(const registry *models, store *s, const shard_options *options);
+shard *shard_new(model_set *models, store *s, const shard_options *options);
 
 /*
  * The same with the clerk of a store that may block: what the shard asks it for it takes when
  * shard_step is next called. wake is called, by any thread, when it is to be; to be set before the
  * first job.
  */
-shard *shard_new_with_clerk(const registry *models, clerk *c, const shard_options *options);
+shard *shard_new_with_clerk(model_set *models, clerk *c, const shard_options *options);
 void shard_set_wake(shard *s, void (*wake)(void *context), void *context);
+
+/*
+ * Other models serve from now on. A job whose version the shard has not heard of, or that does not
+ * serve any more, is answered all the same.
+ */
+void shard_set_models(shard *s, model_set *models);
 
 /* Frees the shard and its store. No job may wait in it. */
 void shard_free(shard *s);
@@ -72,6 +78,15 @@ void shard_retain(shard *s, int64_t wall_ms);
 
 /* True when there is nothing to work on: no job waits, but for the clerk. */
 bool shard_idle(const shard *s);
+
+/* True when there is work that no job waits for. */
+bool shard_has_background(const shard *s);
+
+/*
+ * Does some of it, in well under a millisecond: frees caches of models that are gone, or makes some
+ * of a model that is new.
+ */
+void shard_work(shard *s);
 
 /* Takes some job back out, unanswered. NULL: none waits. */
 job *shard_take(shard *s);

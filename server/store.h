@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "event.h"
+#include "limit.h"
 
 /* What became of an operation. But for STORE_OK nothing was changed, and nothing filled in. */
 typedef enum store_code {
@@ -49,19 +50,29 @@ typedef struct history_info {
     size_t bytes;
 } history_info;
 
-/* A cache as it was when it had the events up to a sequence number, in its serialized form. */
+/*
+ * A model's cache as it was when it had the events up to a sequence number, in its serialized form.
+ */
 typedef struct store_snapshot {
+    uint64_t model;          /* its fingerprint */
     uint64_t born, sequence; /* of the history */
     uint8_t *bytes;          /* [count]; NULL: there is none */
     size_t count;
 } store_snapshot;
+
+/* Models by their fingerprints: snapshots of others are of no use any more. */
+typedef struct snapshot_keep {
+    size_t count;
+    uint64_t models[LIMIT_MODELS];
+} snapshot_keep;
 
 typedef struct store store;
 
 typedef struct store_operations {
     store_code (*append)(store *s, uint64_t user_id, event *events, size_t *count,
                          history_info *info);
-    store_code (*save)(store *s, uint64_t user_id, const store_snapshot *snapshot);
+    store_code (*save)(store *s, uint64_t user_id, const store_snapshot *snapshot,
+                       const snapshot_keep *keep);
     store_code (*erase)(store *s, uint64_t user_id, uint64_t *erased);
     store_code (*commit)(store *s);
     void (*pin)(store *s);
@@ -70,7 +81,7 @@ typedef struct store_operations {
     store_code (*info)(store *s, uint64_t user_id, history_info *info);
     store_code (*read)(store *s, uint64_t user_id, uint64_t first_sequence, event *out, size_t max,
                        size_t *count);
-    store_code (*load)(store *s, uint64_t user_id, store_snapshot *out);
+    store_code (*load)(store *s, uint64_t user_id, uint64_t fingerprint, store_snapshot *out);
     store_code (*users)(store *s, uint64_t *cursor, uint64_t *out, size_t max, size_t *count);
     store_code (*trim)(store *s, uint64_t user_id, const history_info *left);
     store_code (*purge)(store *s, uint64_t user_id, size_t max, bool *more);
@@ -99,12 +110,14 @@ static inline store_code store_append(store *s, uint64_t user_id, event *events,
 }
 
 /*
- * Keeps a snapshot in the place of the one before. One of another birth than the user's present
+ * Keeps a snapshot in the place of the model's one before, and drops the user's snapshots of models
+ * that are not to be kept. One of another birth than the user's present
  * history is passed over.
  */
-static inline store_code store_save(store *s, uint64_t user_id, const store_snapshot *snapshot)
+static inline store_code store_save(store *s, uint64_t user_id, const store_snapshot *snapshot,
+                                    const snapshot_keep *keep)
 {
-    return s->operations->save(s, user_id, snapshot);
+    return s->operations->save(s, user_id, snapshot, keep);
 }
 
 /*
@@ -189,10 +202,14 @@ static inline store_code store_read(store *s, uint64_t user_id, uint64_t first_s
     return s->operations->read(s, user_id, first_sequence, out, max, count);
 }
 
-/* The snapshot that was saved last, if it is whole; its bytes are the caller's to free. */
-static inline store_code store_load(store *s, uint64_t user_id, store_snapshot *out)
+/*
+ * A model's snapshot, by its fingerprint, that was saved last, if it is whole; its bytes are the
+ * caller's to free.
+ */
+static inline store_code store_load(store *s, uint64_t user_id, uint64_t fingerprint,
+                                    store_snapshot *out)
 {
-    return s->operations->load(s, user_id, out);
+    return s->operations->load(s, user_id, fingerprint, out);
 }
 
 /* Frees the store; what was not committed is lost. */

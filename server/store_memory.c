@@ -241,15 +241,16 @@ static void memory_pin(store *s)
 }
 
 /* Replaying events that are in memory is as fast as keeping a second form of them there. */
-static store_code memory_save(store *s, uint64_t user_id, const store_snapshot *snapshot)
+static store_code memory_save(store *s, uint64_t user_id, const store_snapshot *snapshot,
+                              const snapshot_keep *keep)
 {
-    (void)s, (void)user_id, (void)snapshot;
+    (void)s, (void)user_id, (void)snapshot, (void)keep;
     return STORE_OK;
 }
 
-static store_code memory_load(store *s, uint64_t user_id, store_snapshot *out)
+static store_code memory_load(store *s, uint64_t user_id, uint64_t model, store_snapshot *out)
 {
-    (void)s, (void)user_id;
+    (void)s, (void)user_id, (void)model;
     *out = (store_snapshot){0};
     return STORE_OK;
 }

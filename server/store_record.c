@@ -39,6 +39,22 @@ static uint64_t get_little(const char *in, size_t bytes)
     return number;
 }
 
+record_key record_key_items(uint64_t number)
+{
+    record_key key = {.count = RECORD_ITEMS_BYTES};
+    key.bytes[0] = 'i';
+    put_big(key.bytes + 1, number);
+    return key;
+}
+
+bool record_key_parse_items(const char *key, size_t count, uint64_t *number)
+{
+    if (count != RECORD_ITEMS_BYTES || key[0] != 'i')
+        return false;
+    *number = get_big(key + 1);
+    return true;
+}
+
 record_key record_key_of(uint64_t user_id, record_kind kind)
 {
     record_key key = {.count = RECORD_USER_BYTES + 1};
@@ -69,7 +85,7 @@ bool record_key_parse(const char *key, size_t count, uint64_t *user_id, record_k
     if (count <= RECORD_USER_BYTES || key[0] != 'u')
         return false;
     const uint8_t code = (uint8_t)key[RECORD_USER_BYTES];
-    const bool numbered = code == RECORD_EVENT || code == RECORD_ID;
+    const bool numbered = code != RECORD_HEAD;
     if (code > RECORD_ID || count != RECORD_USER_BYTES + 1 + (numbered ? 8u : 0u))
         return false;
     *user_id = get_big(key + 1);

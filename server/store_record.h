@@ -3,10 +3,11 @@
  * order of the numbers; in values they are little-endian.
  *
  *   key                             value
+ *   i number                        an UpsertItemsRequest, as it came; numbered from 1
  *   m "format"                      u32: RECORD_FORMAT
  *   m "probe"                       nothing: written to see whether anything can be
  *   u user 0                        the head: born, sequence, first, cleared, times, bytes
- *   u user 1                        the snapshot: "VQLS", version, CRC-32, born, sequence, cache
+ *   u user 1 model's fingerprint    its snapshot: "VQLS", version, CRC-32, born, sequence, cache
  *   u user 2 last sequence          events, RECORD_EVENTS at most, up to that sequence number
  *   u user 3 event id               nothing: the id was applied
  */
@@ -25,7 +26,8 @@ enum {
     RECORD_EVENTS = 256,
     RECORD_EVENT_BYTES = 28,
     RECORD_HEAD_BYTES = 56,
-    RECORD_USER_BYTES = 9, /* of a key: 'u' and the user */
+    RECORD_ITEMS_BYTES = 9, /* of a key: 'i' and the number */
+    RECORD_USER_BYTES = 9,  /* of a key: 'u' and the user */
     RECORD_SNAPSHOT_HEAD_BYTES = 28,
 };
 
@@ -38,10 +40,14 @@ typedef struct record_key {
     size_t count;
 } record_key;
 
-/* The key of a user's only record of a kind, HEAD or SNAPSHOT. */
+/* The key of the items' n-th record, and the inverse; false: it is none. */
+record_key record_key_items(uint64_t number);
+bool record_key_parse_items(const char *key, size_t count, uint64_t *number);
+
+/* The key of a user's only record of a kind, HEAD; the begin of the keys of other kinds. */
 record_key record_key_of(uint64_t user_id, record_kind kind);
 
-/* The key of an event's or an id's record: number is the sequence number or the id. */
+/* The key of another record: number is the fingerprint, the sequence number or the id. */
 record_key record_key_numbered(uint64_t user_id, record_kind kind, uint64_t number);
 
 /* A key after all of a user's, and before the next user's. */

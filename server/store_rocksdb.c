@@ -252,19 +252,46 @@ static store_code rocksdb_append(store *s, uint64_t user_id, event *events, size
     return STORE_OK;
 }
 
-static store_code rocksdb_save(store *s, uint64_t user_id, const store_snapshot *snapshot)
+/* Puts the deletion of a user's snapshots of other models than those to keep into the batch. */
+static store_code drop_snapshots(rocksdb_store *r, uint64_t user_id, const snapshot_keep *keep)
+{
+    const record_key first = record_key_numbered(user_id, RECORD_SNAPSHOT, 0);
+    const record_key end = record_key_numbered(user_id, RECORD_EVENT, 0);
+    rocksdb_readoptions_set_iterate_upper_bound(r->read, end.bytes, end.count);
+    rocksdb_iterator_t *at = rocksdb_create_iterator(r->db, r->read);
+    for (rocksdb_iter_seek(at, first.bytes, first.count); rocksdb_iter_valid(at);
+         rocksdb_iter_next(at)) {
+        size_t bytes;
+        uint64_t user, model;
+        record_kind kind;
+        const char *key = rocksdb_iter_key(at, &bytes);
+        bool kept = !record_key_parse(key, bytes, &user, &kind, &model);
+        for (size_t i = 0; i < keep->count && !kept; i++)
+            kept = keep->models[i] == model;
+        if (!kept)
+            rocksdb_writebatch_delete(r->batch, key, bytes);
+    }
+    return end_reading(r, user_id, at, true);
+}
+
+static store_code rocksdb_save(store *s, uint64_t user_id, const store_snapshot *snapshot,
+                               const snapshot_keep *keep)
 {
     rocksdb_store *r = (rocksdb_store *)s;
     history_info info;
-    const store_code code = rocksdb_info(s, user_id, &info);
+    store_code code = rocksdb_info(s, user_id, &info);
     if (code != STORE_OK || info.born != snapshot->born || info.sequence < snapshot->sequence)
+        return code;
+    code = drop_snapshots(r, user_id, keep);
+    if (code != STORE_OK)
         return code;
     const size_t bytes = RECORD_SNAPSHOT_HEAD_BYTES + snapshot->count;
     char *value = malloc(bytes);
     if (!value)
         return STORE_NO_MEMORY;
+    const record_key key = record_key_numbered(user_id, RECORD_SNAPSHOT, snapshot->model);
     record_snapshot_write(snapshot, value);
-    put(r, record_key_of(user_id, RECORD_SNAPSHOT), value, bytes);
+    put(r, key, value, bytes);
     free(value);
     return STORE_OK;
 }
@@ -318,10 +345,8 @@ static store_code rocksdb_trim(store *s, uint64_t user_id, const history_info *l
     head->info.last_time_ms = left->last_time_ms;
     head->info.born = rocksdb_get_latest_sequence_number(r->db);
     put_head(r, user_id, &head->info);
-    const record_key snapshot = record_key_of(user_id, RECORD_SNAPSHOT);
-    rocksdb_writebatch_delete(r->batch, snapshot.bytes, snapshot.count);
     store_heads_change(&r->heads, head);
-    return STORE_OK;
+    return drop_snapshots(r, user_id, &(snapshot_keep){0});
 }
 
 /*
@@ -471,13 +496,14 @@ static store_code rocksdb_read(store *s, uint64_t user_id, uint64_t first_sequen
 }
 
 /* One that is damaged is none: the events are all there. */
-static store_code rocksdb_load(store *s, uint64_t user_id, store_snapshot *out)
+static store_code rocksdb_load(store *s, uint64_t user_id, uint64_t model, store_snapshot *out)
 {
     char *value = NULL;
     size_t count = 0;
     *out = (store_snapshot){0};
     const store_code code =
-        get((rocksdb_store *)s, user_id, record_key_of(user_id, RECORD_SNAPSHOT), &value, &count);
+        get((rocksdb_store *)s, user_id, record_key_numbered(user_id, RECORD_SNAPSHOT, model),
+            &value, &count);
     if (code != STORE_OK || !value)
         return code == STORE_DAMAGED ? STORE_OK : code;
     store_snapshot found;
@@ -487,6 +513,7 @@ static store_code rocksdb_load(store *s, uint64_t user_id, store_snapshot *out)
         if (bytes) {
             memcpy(bytes, found.bytes, found.count);
             *out = found;
+            out->model = model;
             out->bytes = bytes;
         } else {
             result = STORE_NO_MEMORY;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "decode.h"
 #include "store_record.h"
 
 typedef struct walk {
@@ -89,13 +90,31 @@ static bool pass_snapshot(walk *w, const char *value, size_t bytes)
     return true;
 }
 
-/* The record that the iterator stands at. */
-static bool pass(walk *w)
+/* A request for items. */
+static bool pass_items(walk *w, uint64_t number, const char *value, size_t bytes)
+{
+    upsert u;
+    grpc_error cause;
+    const char *what = "is out of its order";
+    bool whole = number == w->totals->upserts + 1;
+    if (whole) {
+        what = "is damaged";
+        whole = decode_upsert((const uint8_t *)value, bytes, UINT32_MAX, &u, &cause);
+        upsert_clear(&u);
+    }
+    w->totals->upserts++;
+    if (!whole)
+        (void)snprintf(w->error->text, sizeof w->error->text, "store: upsert %llu %s",
+                       (unsigned long long)number, what);
+    return whole;
+}
+
+/* The record of a user that the iterator stands at. */
+static bool pass_user(walk *w, const char *key, size_t key_bytes)
 {
     uint64_t user_id, number;
     record_kind kind;
-    size_t key_bytes, bytes;
-    const char *key = rocksdb_iter_key(w->at, &key_bytes);
+    size_t bytes;
     const char *value = rocksdb_iter_value(w->at, &bytes);
     if (!record_key_parse(key, key_bytes, &user_id, &kind, &number))
         return fail(w, "the key after its records is none of a store's");
@@ -115,6 +134,20 @@ static bool pass(walk *w)
     return false;
 }
 
+/* The record that the iterator stands at. */
+static bool pass(walk *w)
+{
+    uint64_t number;
+    size_t key_bytes, bytes;
+    const char *key = rocksdb_iter_key(w->at, &key_bytes);
+    const char *value = rocksdb_iter_value(w->at, &bytes);
+    if (record_key_parse_items(key, key_bytes, &number))
+        return pass_items(w, number, value, bytes);
+    if (key_bytes > 0 && key[0] == 'm')
+        return true; /* database_open has checked it */
+    return pass_user(w, key, key_bytes);
+}
+
 bool store_walk(database *d, walk_visitor *visit, void *context, walk_totals *totals,
                 database_error *error)
 {
@@ -126,7 +159,7 @@ bool store_walk(database *d, walk_visitor *visit, void *context, walk_totals *to
     *totals = (walk_totals){0};
     error->text[0] = '\0';
     bool ok = true;
-    for (rocksdb_iter_seek(at, "u", 1); ok && rocksdb_iter_valid(at); rocksdb_iter_next(at))
+    for (rocksdb_iter_seek_to_first(at); ok && rocksdb_iter_valid(at); rocksdb_iter_next(at))
         ok = pass(&w);
     char *message = NULL;
     rocksdb_iter_get_error(at, &message);

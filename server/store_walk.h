@@ -1,5 +1,6 @@
 /*
- * Goes through a whole database, user by user, and checks all of it: checksums, and that each
+ * Goes through a whole database, user by user, and checks all of it: checksums, that requests for
+ * items are numbered from 1 and can be read, that no other key is there, and that each
  * history is whole: numbered from 1 to its head's sequence, with the ids of its events, and without
  * any record that belongs to none.
  */
@@ -13,7 +14,7 @@
 #include "event.h"
 
 typedef struct walk_totals {
-    uint64_t users, events, ids, snapshots;
+    uint64_t upserts, users, events, ids, snapshots;
     uint64_t bad_snapshots; /* which harm nothing: they are made again */
 } walk_totals;
 

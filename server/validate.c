@@ -1,18 +1,18 @@
 #include "validate.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "limit.h"
 
-static bool validate_event(job *j, size_t index, const request_limits *limits,
-                           const registry *models, int64_t wall_ms)
+static bool validate_event(job *j, size_t index, const request_limits *limits, int64_t wall_ms)
 {
     event *e = &j->events[index];
-    const uint32_t types = vql_model_shape(models->model)->event_types;
+    const uint32_t types = vql_model_shape(j->version->model)->event_types;
     if (e->type >= types) {
         grpc_fail_field(&j->error, GRPC_INVALID_ARGUMENT, "UNKNOWN_EVENT_TYPE",
                         "events[%zu].type: %u; model %s has types 0 to %u", index, e->type,
-                        registry_name(models), types - 1);
+                        j->version->name, types - 1);
         return false;
     }
     if (e->time_ms < 0) {
@@ -33,7 +33,37 @@ static bool validate_event(job *j, size_t index, const request_limits *limits,
     return true;
 }
 
-static bool validate_score(job *j, const registry *models, int64_t wall_ms)
+/* Writes the names of a set, quoted, as many as there is room for. */
+static void write_names(const model_set *models, char *out, size_t capacity)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < models->count && used < capacity; i++)
+        used += (size_t)snprintf(out + used, capacity - used, "%s\"%s\"", i > 0 ? ", " : "",
+                                 models->entries[i].version->name);
+}
+
+/* Gives the job the version that it asks for, or that its user gets. */
+static bool choose_version(job *j, const model_set *models)
+{
+    char names[120];
+    if (j->model[0] == '\0') {
+        j->version = model_set_choose(models, j->user_id);
+        return true;
+    }
+    const model_entry *entry = model_set_find(models, j->model);
+    if (entry) {
+        j->version = entry->version;
+        return true;
+    }
+    write_names(models, names, sizeof names);
+    grpc_fail_field(&j->error, GRPC_NOT_FOUND, "UNKNOWN_MODEL",
+                    "model: \"%.*s\" is not loaded; %s %s", VQL_MAX_NAME_BYTES, j->model, names,
+                    models->count > 1 ? "are" : "is");
+    return false;
+}
+
+static bool validate_score(job *j, int64_t wall_ms)
 {
     if (j->item_count == 0) {
         grpc_fail_field(&j->error, GRPC_INVALID_ARGUMENT, "NO_CANDIDATES",
@@ -45,20 +75,16 @@ static bool validate_score(job *j, const registry *models, int64_t wall_ms)
                         "time_ms: %lld is negative", (long long)j->time_ms);
         return false;
     }
-    if (j->model[0] != '\0' && strcmp(j->model, registry_name(models)) != 0) {
-        grpc_fail_field(&j->error, GRPC_NOT_FOUND, "UNKNOWN_MODEL",
-                        "model: \"%.*s\" is not loaded; \"%s\" is", VQL_MAX_NAME_BYTES, j->model,
-                        registry_name(models));
-        return false;
-    }
     if (j->time_ms == 0)
         j->time_ms = wall_ms;
     return true;
 }
 
-bool validate(job *j, const request_limits *limits, const registry *models, int64_t wall_ms)
+bool validate(job *j, const request_limits *limits, const model_set *models, int64_t wall_ms)
 {
-    if (j->operation == OPERATION_SCORE && !validate_score(j, models, wall_ms))
+    if (j->operation == OPERATION_SCORE && !validate_score(j, wall_ms))
+        return false;
+    if (!choose_version(j, models))
         return false;
     if (j->operation == OPERATION_GET && j->max_events > LIMIT_GET_EVENTS) {
         grpc_fail_field(&j->error, GRPC_RESOURCE_EXHAUSTED, "TOO_MANY_ELEMENTS",
@@ -66,7 +92,7 @@ bool validate(job *j, const request_limits *limits, const registry *models, int6
         return false;
     }
     for (size_t i = 0; i < j->event_count; i++)
-        if (!validate_event(j, i, limits, models, wall_ms))
+        if (!validate_event(j, i, limits, wall_ms))
             return false;
     return true;
 }

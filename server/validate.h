@@ -10,12 +10,12 @@
 
 #include "decode.h"
 #include "job.h"
-#include "registry.h"
+#include "model_set.h"
 
 /*
- * Checks a job's request and puts the server's now in the place of times that are 0. wall_ms:
- * milliseconds since the Unix epoch.
+ * Checks a job's request, gives it its version, which lives as long as the set, and puts the
+ * server's now in the place of times that are 0. wall_ms: milliseconds since the Unix epoch.
  */
-bool validate(job *j, const request_limits *limits, const registry *models, int64_t wall_ms);
+bool validate(job *j, const request_limits *limits, const model_set *models, int64_t wall_ms);
 
 #endif

@@ -20,11 +20,15 @@ static void wake(void *context, uint32_t index)
     (void)uv_async_send(&w->workers[index].wakeup);
 }
 
+void worker_wake(worker *w)
+{
+    (void)uv_async_send(&w->wakeup);
+}
+
 /* From a clerk's thread. */
 static void wake_self(void *context)
 {
-    worker *w = context;
-    (void)uv_async_send(&w->wakeup);
+    worker_wake(context);
 }
 
 static void close_if_open(uv_handle_t *handle)
@@ -52,6 +56,7 @@ static void obey(worker *w, worker_command command)
     close_if_open((uv_handle_t *)&w->turn_start);
     close_if_open((uv_handle_t *)&w->turn_end);
     close_if_open((uv_handle_t *)&w->busy);
+    close_if_open((uv_handle_t *)&w->behind);
     close_if_open((uv_handle_t *)&w->retention);
 }
 
@@ -71,6 +76,13 @@ static void on_wakeup(uv_async_t *wakeup)
     (void)wakeup; /* the turn's end looks at everything that a wake-up can mean */
 }
 
+static void on_behind(uv_timer_t *timer)
+{
+    worker *w = timer->data;
+    if (!post_work_behind(w->post, uv_hrtime, (uint64_t)LIMIT_BACKGROUND_US * NS_PER_US))
+        (void)uv_timer_stop(timer);
+}
+
 /*
  * Writes, which may make sessions deliver requests that they had held back, and hands on what that
  * gave.
@@ -79,6 +91,8 @@ static void finish_turn(worker *w)
 {
     connections_flush(&w->connections);
     post_wake(w->post, wake, w);
+    if (shard_has_background(w->post->shard) && !uv_is_active((uv_handle_t *)&w->behind))
+        (void)uv_timer_start(&w->behind, on_behind, LIMIT_BACKGROUND_MS, LIMIT_BACKGROUND_MS);
     w->connections.busy = !shard_idle(w->post->shard);
     if (!w->connections.busy)
         (void)uv_idle_stop(&w->busy);
@@ -87,12 +101,22 @@ static void finish_turn(worker *w)
     atomic_store_explicit(&w->open_connections, w->connections.count, memory_order_relaxed);
 }
 
+/* The thread's requests see the newest models. */
+static void look_at_models(worker *w)
+{
+    (void)model_view_refresh(&w->service.models);
+    model_set *models = w->service.models.current->set;
+    shard_set_models(w->post->shard, models);
+    atomic_store_explicit(&w->models_revision, models->revision, memory_order_release);
+}
+
 /* After the sockets were read. */
 static void on_turn_end(uv_check_t *check)
 {
     worker *w = check->data;
     w->service.wall_ms = w->connections.wall_ms();
     w->service.now_ns = uv_hrtime();
+    look_at_models(w);
     post_receive(w->post);
     post_work(w->post, uv_hrtime, (uint64_t)LIMIT_TURN_US * NS_PER_US);
     tell_outages(w);
@@ -129,6 +153,8 @@ static int init_handles(worker *w)
     (void)uv_idle_init(&w->loop, &w->busy);
     (void)uv_timer_init(&w->loop, &w->retention);
     w->retention.data = w;
+    (void)uv_timer_init(&w->loop, &w->behind);
+    w->behind.data = w;
     w->turn_start.data = w;
     w->turn_end.data = w;
     (void)uv_prepare_start(&w->turn_start, on_turn_start);

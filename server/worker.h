@@ -59,13 +59,15 @@ struct worker {
     uv_prepare_t turn_start;
     uv_check_t turn_end;
     uv_timer_t retention;
-    uv_idle_t busy; /* active while the shard has work: the loop does not block */
+    uv_timer_t behind; /* active while the shard has work that nobody waits for */
+    uv_idle_t busy;    /* active while the shard has work: the loop does not block */
 
-    atomic_int command;           /* a worker_command, by the control thread */
-    atomic_uint outages;          /* store_outages, by the control thread */
-    unsigned told_outages;        /* those that health was told */
-    worker_command obeyed;        /* the last one carried out */
-    atomic_uint open_connections; /* read by the control thread */
+    atomic_int command;                   /* a worker_command, by the control thread */
+    atomic_uint outages;                  /* store_outages, by the control thread */
+    unsigned told_outages;                /* those that health was told */
+    worker_command obeyed;                /* the last one carried out */
+    atomic_uint open_connections;         /* read by the control thread */
+    atomic_uint_fast64_t models_revision; /* of the set that requests see; read by any thread */
 };
 
 /*
@@ -85,6 +87,8 @@ void worker_command_send(worker *w, worker_command command);
 
 /* From any thread: what the store cannot do, store_outages, which health is told. */
 void worker_set_outages(worker *w, unsigned outages);
+/* From any thread: the worker looks at its mailboxes, and whether there are other models. */
+void worker_wake(worker *w);
 
 /* Waits for the thread to end after WORKER_STOP. */
 void worker_join(worker *w);

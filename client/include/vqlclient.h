@@ -148,14 +148,16 @@ typedef void (*vqlc_delete_done)(const vqlc_result *result, const Vql__V1__Delet
                                  void *arg);
 typedef void (*vqlc_models_done)(const vqlc_result *result,
                                  const Vql__V1__ListModelsResponse *answer, void *arg);
+typedef void (*vqlc_upsert_items_done)(const vqlc_result *result,
+                                       const Vql__V1__UpsertItemsResponse *answer, void *arg);
 typedef void (*vqlc_health_done)(const vqlc_result *result,
                                  const Grpc__Health__V1__HealthCheckResponse *answer, void *arg);
 
 /*
- * Start a call: Scoring.Score, History.Append, Get and Delete, Models.List, Health.Check. options
- * may be NULL: no deadline, fail fast. The user's id goes along as x-vql-user, for proxies that
- * route by it. The handle is valid until on_done returns. NULL when there is no memory or the
- * channel is closed: on_done will not be called.
+ * Start a call: Scoring.Score, History.Append, Get and Delete, Models.List and UpsertItems,
+ * Health.Check. options may be NULL: no deadline, fail fast. The user's id goes along as x-vql-
+ * user, for proxies that route by it. The handle is valid until on_done returns. NULL when there
+ * is no memory or the channel is closed: on_done will not be called.
  */
 vqlc_call *vqlc_score(vqlc_channel *channel, const Vql__V1__ScoreRequest *request,
                       const vqlc_call_options *options, vqlc_score_done on_done, void *arg);
@@ -167,6 +169,18 @@ vqlc_call *vqlc_delete(vqlc_channel *channel, const Vql__V1__DeleteRequest *requ
                        const vqlc_call_options *options, vqlc_delete_done on_done, void *arg);
 vqlc_call *vqlc_models(vqlc_channel *channel, const vqlc_call_options *options,
                        vqlc_models_done on_done, void *arg);
+vqlc_call *vqlc_upsert_items(vqlc_channel *channel, const Vql__V1__UpsertItemsRequest *request,
+                             const vqlc_call_options *options, vqlc_upsert_items_done on_done,
+                             void *arg);
+
+/* Change which models there are; the answer is what vqlc_models would say then. */
+vqlc_call *vqlc_load_model(vqlc_channel *channel, const Vql__V1__LoadModelRequest *request,
+                           const vqlc_call_options *options, vqlc_models_done on_done, void *arg);
+vqlc_call *vqlc_activate_model(vqlc_channel *channel, const Vql__V1__ActivateModelRequest *request,
+                               const vqlc_call_options *options, vqlc_models_done on_done,
+                               void *arg);
+vqlc_call *vqlc_unload_model(vqlc_channel *channel, const Vql__V1__UnloadModelRequest *request,
+                             const vqlc_call_options *options, vqlc_models_done on_done, void *arg);
 vqlc_call *vqlc_health(vqlc_channel *channel, const char *service, const vqlc_call_options *options,
                        vqlc_health_done on_done, void *arg);
 

@@ -14,6 +14,7 @@
 enum {
     BACKEND_MAX_CANDIDATES = 200,
     BACKEND_MAX_EVENTS = 50,
+    BACKEND_MAX_ITEMS = 30,
     BACKEND_WALL_MS = 1000000000, /* the server's now: the twelfth day of 1970 */
     BACKEND_MAX_FUTURE_MS = 86400000,
 };
@@ -27,7 +28,7 @@ typedef struct backend {
     post post;
 } backend;
 
-const registry *backend_models(void);
+model_set *backend_models(void);
 extern const request_limits backend_limits;
 
 /* Starts a server with nobody in it. */

@@ -98,7 +98,10 @@ static const struct {
     {&vql__v1__delete_request__descriptor, decode_delete, same_delete, 0, 0},
 };
 
-enum { REQUESTS = sizeof requests / sizeof *requests };
+enum {
+    REQUESTS = sizeof requests / sizeof *requests,
+    UPSERT = 0x80, /* the first byte of an UpsertItemsRequest */
+};
 
 static void check_request(unsigned which, const uint8_t *bytes, size_t count)
 {
@@ -149,7 +152,7 @@ static void check_append_answer(const Vql__V1__AppendResponse *m)
         .durability = (durability)m->durability,
     };
     message_buffer out = {0};
-    const bool encoded = encode_append(&out, &j, backend_models());
+    const bool encoded = encode_append(&out, &j);
     assert(encoded);
     Vql__V1__AppendResponse *back = vql__v1__append_response__unpack(NULL, out.count, out.bytes);
     assert(back && back->sequence == m->sequence && back->appended == m->appended);
@@ -163,6 +166,7 @@ static void check_get_answer(const Vql__V1__GetResponse *m)
     job_pool pool = {0};
     job *j = job_take(&pool, true);
     assert(j);
+    j->version = model_set_active(backend_models());
     j->sequence = m->sequence;
     j->history = (history_info){.first_time_ms = m->first_time_ms,
                                 .last_time_ms = m->last_time_ms,
@@ -177,7 +181,7 @@ static void check_get_answer(const Vql__V1__GetResponse *m)
         assert(added);
     }
     message_buffer out = {0};
-    const bool encoded = encode_get(&out, j, backend_models());
+    const bool encoded = encode_get(&out, j);
     assert(encoded);
     Vql__V1__GetResponse *back = vql__v1__get_response__unpack(NULL, out.count, out.bytes);
     assert(back && back->sequence == m->sequence && back->n_events == j->event_count);
@@ -199,7 +203,7 @@ static void check_delete_answer(const Vql__V1__DeleteResponse *m)
 {
     const job j = {.deleted = m->events};
     message_buffer out = {0};
-    const bool encoded = encode_delete(&out, &j, backend_models());
+    const bool encoded = encode_delete(&out, &j);
     assert(encoded);
     Vql__V1__DeleteResponse *back = vql__v1__delete_response__unpack(NULL, out.count, out.bytes);
     assert(back && back->events == m->events);
@@ -210,9 +214,10 @@ static void check_delete_answer(const Vql__V1__DeleteResponse *m)
 /* A score for as many items as there are numbers for. */
 static void check_score_answer(const Vql__V1__ScoreResponse *m)
 {
-    const registry *models = backend_models();
-    const size_t tasks = vql_model_shape(models->model)->tasks;
+    version *scored = model_set_active(backend_models());
+    const size_t tasks = vql_model_shape(scored->model)->tasks;
     const job j = {
+        .version = scored,
         .item_count = m->n_scores / tasks,
         .scores = m->scores,
         .sequence = m->sequence,
@@ -220,7 +225,7 @@ static void check_score_answer(const Vql__V1__ScoreResponse *m)
         .unknown_user = m->unknown_user != 0,
     };
     message_buffer out = {0};
-    const bool encoded = encode_score(&out, &j, models);
+    const bool encoded = encode_score(&out, &j);
     assert(encoded);
     Vql__V1__ScoreResponse *back = vql__v1__score_response__unpack(NULL, out.count, out.bytes);
     assert(back && back->n_scores == j.item_count * tasks && back->n_tasks == tasks);
@@ -228,7 +233,7 @@ static void check_score_answer(const Vql__V1__ScoreResponse *m)
            memcmp(back->scores, m->scores, back->n_scores * sizeof *back->scores) == 0);
     assert(back->sequence == m->sequence && back->unknown_items == m->unknown_items);
     assert(back->unknown_user == j.unknown_user);
-    assert(strcmp(back->model, registry_name(models)) == 0);
+    assert(strcmp(back->model, scored->name) == 0);
     vql__v1__score_response__free_unpacked(back, NULL);
     message_buffer_clear(&out);
 }
@@ -258,6 +263,55 @@ static void check_answer(unsigned which, const uint8_t *bytes, size_t count)
     protobuf_c_message_free_unpacked(m, NULL);
 }
 
+/* Whether nanopb's upsert is what protobuf-c has found. */
+static bool same_upsert(const upsert *u, const Vql__V1__UpsertItemsRequest *m)
+{
+    const vql_item *items = upsert_items(u);
+    if (u->items.count != m->n_items || strncmp(u->model, m->model, strlen(u->model)) != 0)
+        return false;
+    for (size_t i = 0; i < m->n_items; i++) {
+        const Vql__V1__Item *item = m->items[i];
+        if (items[i].id != item->id || items[i].embedding_width != item->n_embedding ||
+            items[i].field_count != item->n_fields ||
+            (item->n_embedding > 0 && memcmp(items[i].embedding, item->embedding,
+                                             item->n_embedding * sizeof *item->embedding) != 0))
+            return false;
+        for (size_t f = 0; f < item->n_fields; f++) {
+            const vql_item_field *field = &items[i].fields[f];
+            if (strncmp(field->name, item->fields[f]->name, strlen(field->name)) != 0 ||
+                field->count != item->fields[f]->n_values ||
+                (field->count > 0 && memcmp(field->values, item->fields[f]->values,
+                                            field->count * sizeof *field->values) != 0))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Any bytes are refused or an upsert. What protobuf-c reads it packs again, plainly. */
+static void check_upsert(const uint8_t *bytes, size_t count)
+{
+    upsert u;
+    grpc_error error;
+    if (!decode_upsert(bytes, count, BACKEND_MAX_ITEMS, &u, &error))
+        assert(error.status == GRPC_INVALID_ARGUMENT || error.status == GRPC_RESOURCE_EXHAUSTED);
+    upsert_clear(&u);
+    Vql__V1__UpsertItemsRequest *m = vql__v1__upsert_items_request__unpack(NULL, count, bytes);
+    if (!m)
+        return;
+    const size_t size = vql__v1__upsert_items_request__get_packed_size(m);
+    uint8_t *packed = malloc(size + 1);
+    assert(packed);
+    (void)vql__v1__upsert_items_request__pack(m, packed);
+    if (decode_upsert(packed, size, BACKEND_MAX_ITEMS, &u, &error))
+        assert(same_upsert(&u, m));
+    else if (!is_stricter(&error))
+        disagree(error.message);
+    upsert_clear(&u);
+    free(packed);
+    vql__v1__upsert_items_request__free_unpacked(m, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     if (count == 0)
@@ -267,6 +321,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
         check_request(which, bytes + 1, count - 1);
     else if (which == REQUESTS)
         check_health(bytes + 1, count - 1);
+    else if (which == UPSERT)
+        check_upsert(bytes + 1, count - 1);
     else
         check_answer(which - REQUESTS - 1, bytes + 1, count - 1);
     return 0;

@@ -50,7 +50,7 @@ struct host {
     post posts[MOST_THREADS];
 };
 
-static shard *make_shard(const registry *models)
+static shard *make_shard(model_set *models)
 {
     store *st = store_memory_open();
     if (!st)
@@ -73,7 +73,7 @@ static void add_services(worker *w)
     reflection_add(&w->reflection, &w->router);
 }
 
-host *host_new(const registry *models)
+host *host_new(registry *models)
 {
     host *h = calloc(1, sizeof *h);
     if (!h)
@@ -97,7 +97,8 @@ host *host_new(const registry *models)
     for (uint32_t i = 0; i < h->count; i++) {
         worker *w = &h->workers[i];
         w->host = h;
-        w->service.models = models;
+        if (!model_view_init(&w->service.models, models))
+            abort();
         w->service.limits = (request_limits){
             .max_candidates = sim.plan.max_candidates,
             .max_events = sim.plan.max_events,
@@ -110,7 +111,7 @@ host *host_new(const registry *models)
         *p = (post){.index = i, .all = h->posts, .count = h->count, .service = &w->service};
         if (!post_init(p))
             abort();
-        p->shard = make_shard(models);
+        p->shard = make_shard(w->service.models.current->set);
     }
     return h;
 }
@@ -355,6 +356,7 @@ static void get(host *h, job *j, uint64_t user_id, uint32_t max_events)
     if (!shard_idle(s))
         world_fail("user %llu: its shard is not idle\n", (unsigned long long)user_id);
     j->operation = OPERATION_GET;
+    j->version = model_set_active(model_view_set(&h->workers[0].service.models));
     j->user_id = user_id;
     j->max_events = max_events;
     (void)shard_submit(s, j, sim.now_ns);

@@ -16,7 +16,7 @@
 typedef struct host host;
 
 /* Starts the server of the world's plan. */
-host *host_new(const registry *models);
+host *host_new(registry *models);
 
 /* Takes the server's end of a new connection. False: it is refused, and the cable is untouched. */
 bool host_connect(host *h, cable *w);

@@ -19,7 +19,8 @@
 
 enum { MODEL_SEED = 7, MAX_TASKS = 8 };
 
-static registry models;
+static registry *models;
+static const version *scored; /* the one that there is */
 static vql_scorer *scorer;
 
 static void must(bool ok)
@@ -33,27 +34,33 @@ void oracle_begin(void)
     const model_spec spec = model_spec_default(MODEL_SEED);
     model_writer *writer = model_writer_new(&spec);
     const vql_catalog_options options = {.table_bytes = 4096};
-    models.model = model_writer_parse(writer);
+    vql_model *model = model_writer_parse(writer);
+    vql_catalog *catalog;
+    grpc_error error;
     model_writer_free(writer);
-    must(vql_catalog_create(models.model, &options, &models.catalog, NULL) == VQL_OK);
-    must(vql_scorer_new(models.catalog, NULL, &scorer) == VQL_OK);
+    must(vql_catalog_create(model, &options, &catalog, NULL) == VQL_OK);
+    version *made = version_new(model, catalog, NULL);
+    models = registry_new(1);
+    must(made && models && registry_add(models, made, &error) == GRPC_OK);
+    scored = made;
+    must(vql_scorer_new(scored->catalog, NULL, &scorer) == VQL_OK);
 }
 
 void oracle_end(void)
 {
     vql_scorer_free(scorer);
-    registry_unload(&models);
+    registry_free(models);
 }
 
-const registry *oracle_models(void)
+registry *oracle_models(void)
 {
-    return &models;
+    return models;
 }
 
 uint64_t oracle_draw_item(void)
 {
-    const uint32_t items = vql_model_shape(models.model)->items;
-    return below(20) == 0 ? UINT64_C(1) << 40 | below(100) : models.model->item_ids[below(items)];
+    const uint32_t items = vql_model_shape(scored->model)->items;
+    return below(20) == 0 ? UINT64_C(1) << 40 | below(100) : scored->model->item_ids[below(items)];
 }
 
 uint32_t oracle_draw_type(void)
@@ -63,7 +70,7 @@ uint32_t oracle_draw_type(void)
 
 uint32_t oracle_bad_type(void)
 {
-    return vql_model_shape(models.model)->event_types;
+    return vql_model_shape(scored->model)->event_types;
 }
 
 /* The history with the request's own events behind it, as far as their ids are new. */
@@ -81,7 +88,7 @@ static vql_cache_event *gather(const record *r, const event *history, size_t *co
             continue;
         all[i < stored ? i : (*count)++] = (vql_cache_event){
             .time_ms = e->time_ms,
-            .row = vql_catalog_row(models.catalog, e->item_id),
+            .row = vql_catalog_row(scored->catalog, e->item_id),
             .event_type = e->type,
         };
     }
@@ -98,7 +105,7 @@ static bool agrees_with_cache(const record *r, const vql_cache_event *events, si
 {
     vql_cache *cache;
     const vql_cache_options exact = {.format = VQL_CACHE_FP32};
-    must(vql_cache_new_with(models.catalog, &exact, NULL, &cache) == VQL_OK);
+    must(vql_cache_new_with(scored->catalog, &exact, NULL, &cache) == VQL_OK);
     must(vql_cache_append(cache, events, count) == VQL_OK);
     vql_scorer_begin(scorer, count > 0 ? cache : NULL, r->time_ms);
     vql_cache_free(cache);
@@ -115,14 +122,14 @@ static bool agrees_with_cache(const record *r, const vql_cache_event *events, si
 static bool agrees_with_reference(const record *r, const vql_cache_event *events, size_t count,
                                   size_t candidate)
 {
-    const uint32_t tasks = vql_model_shape(models.model)->tasks;
-    const uint32_t row = vql_catalog_row(models.catalog, r->items[candidate]);
+    const uint32_t tasks = vql_model_shape(scored->model)->tasks;
+    const uint32_t row = vql_catalog_row(scored->catalog, r->items[candidate]);
     double o[VQL_MAX_WIDTH];
     double logits[MAX_TASKS];
     must(tasks <= MAX_TASKS);
-    must(vql_reference_attention(models.model, events, count, row, r->time_ms, VQL_KEYS_QUANTIZED,
+    must(vql_reference_attention(scored->model, events, count, row, r->time_ms, VQL_KEYS_QUANTIZED,
                                  o, NULL) == VQL_OK);
-    vql_reference_head(models.model, row, o, logits);
+    vql_reference_head(scored->model, row, o, logits);
     for (uint32_t t = 0; t < tasks; t++)
         if (!is_near((double)r->scores[candidate * tasks + t], 1 / (1 + exp(-logits[t]))))
             return false;
@@ -131,7 +138,7 @@ static bool agrees_with_reference(const record *r, const vql_cache_event *events
 
 bool oracle_agrees(const record *r, const event *history, size_t count)
 {
-    const uint32_t tasks = vql_model_shape(models.model)->tasks;
+    const uint32_t tasks = vql_model_shape(scored->model)->tasks;
     if (r->score_count != r->item_count * tasks || r->unknown_user != (count + r->event_count == 0))
         return false;
     vql_cache_event *events = gather(r, history, &count);

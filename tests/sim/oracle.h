@@ -16,7 +16,7 @@
 void oracle_begin(void);
 void oracle_end(void);
 
-const registry *oracle_models(void);
+registry *oracle_models(void);
 
 /* An item of the model by the world's dice; now and then one that it does not know. */
 uint64_t oracle_draw_item(void);

@@ -7,15 +7,33 @@
 
 #include <check.h>
 
+#include "model_view.h"
 #include "registry.h"
 
-static registry models;
+static registry *models;
+static model_set *model_now; /* the registry's set when a model was last loaded */
+static version *model;       /* the active one of that */
+
+/* Adds the version in a file. name: NULL for the model's own. */
+static inline version *add_model(const char *path, const char *name)
+{
+    vql_error error;
+    grpc_error refusal;
+    version *added;
+    const vql_catalog_options options = {0};
+    ck_assert_msg(version_load(path, name, &options, &added, &error) == VQL_OK, "%s", error.text);
+    ck_assert_msg(registry_add(models, added, &refusal) == GRPC_OK, "%s", refusal.message);
+    model_set_release(model_now);
+    model_now = registry_share(models);
+    model = model_set_active(model_now);
+    return added;
+}
 
 static void load_model(const char *path)
 {
-    vql_error error;
-    const vql_catalog_options options = {0};
-    ck_assert_msg(registry_load(&models, path, &options, &error) == VQL_OK, "%s", error.text);
+    models = registry_new(LIMIT_MODELS);
+    ck_assert_ptr_nonnull(models);
+    (void)add_model(path, NULL);
 }
 
 /* examples/retail: one task, one event type. */
@@ -32,7 +50,8 @@ static inline void load_kuairand(void)
 
 static void unload_model(void)
 {
-    registry_unload(&models);
+    model_set_release(model_now);
+    registry_free(models);
 }
 
 #endif

@@ -178,7 +178,7 @@ START_TEST(test_what_is_refused_in_any_form)
     } CHANGES[] = {
         {0, 1, 'X', VQL_FORMAT},
         {4, 4, 1, VQL_VERSION},
-        {4, 4, 3, VQL_VERSION},
+        {4, 4, 4, VQL_VERSION},
         {8, 8, 1, VQL_MISMATCH},
         {16, 4, 13, VQL_MISMATCH},
         {20, 4, 4, VQL_MISMATCH},
@@ -193,9 +193,10 @@ START_TEST(test_what_is_refused_in_any_form)
         {69, 1, 9, VQL_VALUE},
         {70, 1, 3, VQL_VALUE},
         {71, 1, VQL_FORM_ROWS + 1, VQL_VALUE},
-        {72, 8, INT64_MAX, VQL_VALUE},          /* a base after t_ref */
-        {80, 8, 0x7ff8000000000000, VQL_VALUE}, /* a gain that is no number */
-        {80, 8, 0x4008000000000000, VQL_VALUE}, /* 3 */
+        {72, 4, UINT32_MAX, VQL_VALUE},
+        {76, 8, INT64_MAX, VQL_VALUE},          /* a base after t_ref */
+        {84, 8, 0x7ff8000000000000, VQL_VALUE}, /* a gain that is no number */
+        {84, 8, 0x4008000000000000, VQL_VALUE}, /* 3 */
     };
     catalog_fixture fixture = fixture_for(_i);
     vql_cache_event *events;
@@ -214,7 +215,7 @@ END_TEST
 /* One event: an item code of a byte and a time of five, relative to the base at 56. */
 START_TEST(test_events_that_are_refused)
 {
-    enum { EVENT = 72 + 3 * 16, TIME = EVENT + 1 };
+    enum { EVENT = 76 + 3 * 16, TIME = EVENT + 1 };
     catalog_fixture fixture = fixture_with_decays(17);
     const vql_cache_event event = {START_MS, 1, 0};
     const uint64_t codes = (uint64_t)fixture.shape->items * fixture.shape->event_types;
@@ -238,7 +239,7 @@ static size_t rows_offset(const catalog_fixture *fixture, const vql_cache *cache
     const snapshot form = snapshot_of(cache);
     const size_t item_bytes = form.bytes[68];
     const size_t tail = form.bytes[64]; /* below 256 */
-    const size_t offset = 72 + fixture->shape->kernels * 16 + tail * (item_bytes + form.bytes[69]);
+    const size_t offset = 76 + fixture->shape->kernels * 16 + tail * (item_bytes + form.bytes[69]);
     *rows =
         (uint32_t)__builtin_popcount(form.bytes[offset] | (unsigned)form.bytes[offset + 1] << 8);
     free(form.bytes);

@@ -255,18 +255,18 @@ static void expect_head(const fixture *f)
     const float *bias = model_writer_floats(f->writer, "head.0.bias");
     const uint32_t hidden = (uint32_t)model_writer_elements(f->writer, "head.0.bias");
     const uint32_t columns = f->x_width + f->width;
-    ck_assert_uint_eq(f->catalog->hidden, hidden);
+    ck_assert_uint_eq(f->catalog->tables->hidden, hidden);
     for (uint32_t row = 0; row < f->spec.items; row++) {
         double x[MOST] = {0};
         double wanted[MOST] = {0};
         event_input(f, row, 0, x);
         multiply(f, "head.0.weight", hidden, columns, f->x_width, x, wanted);
         for (uint32_t i = 0; i < hidden; i++) {
-            expect_close((double)f->catalog->head_item[row * hidden + i],
+            expect_close((double)f->catalog->tables->head_item[row * hidden + i],
                          wanted[i] + (double)bias[i], float_tolerance, "head", row);
         }
     }
-    const vql_panel *panel = &f->catalog->panels[0];
+    const vql_panel *panel = &f->catalog->tables->panels[0];
     for (uint32_t j = 0; j < f->width; j++) {
         for (uint32_t i = 0; i < hidden; i++) {
             const float wanted = weight[i * columns + f->x_width + j];
@@ -282,7 +282,7 @@ static void expect_weights(const fixture *f)
 {
     const uint32_t d = f->spec.head_width;
     const uint32_t heads_per_group = f->spec.heads / f->spec.groups;
-    const uint32_t *start = f->catalog->head_start;
+    const uint32_t *start = f->catalog->tables->head_start;
     ck_assert_uint_eq(start[0], 0);
     ck_assert_uint_eq(vql_catalog_table_items(f->catalog), f->spec.items);
     for (uint32_t row = 0; row < f->spec.items; row++) {
@@ -304,7 +304,7 @@ static void expect_weights(const fixture *f)
                 }
                 most = fmax(most, logits[a]);
             }
-            const vql_weight_table *table = &f->catalog->table;
+            const vql_weight_table *table = &f->catalog->tables->table;
             const float *found = (const float *)(const void *)(vql_weight_table_row(table, row) +
                                                                table->head_offsets[h]);
             for (uint32_t a = 0; a < count; a++) {
@@ -497,14 +497,15 @@ static void expect_trained(const char *path)
         if (vql_catalog_row(catalog, model->item_ids[row]) != row)
             ck_abort_msg("row %u", row);
     for (size_t i = 0; i < (size_t)shape->items * shape->event_types * shape->groups; i++)
-        if (catalog->codes[i] >= model->codewords[i % shape->groups])
+        if (catalog->tables->codes[i] >= model->codewords[i % shape->groups])
             ck_abort_msg("code %zu", i);
     for (uint32_t i = 0; i < shape->items * shape->heads; i++) {
         const uint32_t head = i % shape->heads;
-        const uint8_t *row = vql_weight_table_row(&catalog->table, i / shape->heads);
+        const uint8_t *row = vql_weight_table_row(&catalog->tables->table, i / shape->heads);
         const float *weights =
-            (const float *)(const void *)(row + catalog->table.head_offsets[head]);
-        for (uint32_t a = 0; a < catalog->head_start[head + 1] - catalog->head_start[head]; a++)
+            (const float *)(const void *)(row + catalog->tables->table.head_offsets[head]);
+        for (uint32_t a = 0;
+             a < catalog->tables->head_start[head + 1] - catalog->tables->head_start[head]; a++)
             if (!(weights[a] > 4e-18F && weights[a] <= 1.0F))
                 ck_abort_msg("head %u of row %u: %g", head, i / shape->heads, (double)weights[a]);
     }

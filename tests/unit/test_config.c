@@ -228,7 +228,7 @@ END_TEST
 static const struct {
     const char *environment, *arguments, *error;
 } refused[] = {
-    {"", "", "model: required: --model FILE, VQL_MODEL, or a line of the file of --config"},
+    {"", "", "model: required: --model FILE|DIR, VQL_MODEL, or a line of the file of --config"},
     {"", "m.safetensors", "m.safetensors: not an option; --help lists them"},
     {"", "-v", "-v: not an option; --help lists them"},
     {"", "--", "--: no such option; --help lists them"},

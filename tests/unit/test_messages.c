@@ -85,7 +85,7 @@ START_TEST(score_request_arrives_whole)
     ck_assert_uint_eq(j->events[0].type, 4);
     ck_assert_int_eq(j->events[0].time_ms, 55);
     ck_assert_uint_eq(j->events[0].id, 9);
-    ck_assert(validate(j, &limits, &models, NOW_MS));
+    ck_assert(validate(j, &limits, model_now, NOW_MS));
 }
 END_TEST
 
@@ -241,7 +241,7 @@ START_TEST(a_long_model_name_is_cut_and_not_found)
     request.model = name;
     ck_assert(decode_score(packed, pack(&request.base), &limits, j));
     ck_assert_uint_eq(strlen(j->model), VQL_MAX_NAME_BYTES);
-    ck_assert(!validate(j, &limits, &models, NOW_MS));
+    ck_assert(!validate(j, &limits, model_now, NOW_MS));
     ck_assert_int_eq(j->error.status, GRPC_NOT_FOUND);
 }
 END_TEST
@@ -249,18 +249,18 @@ END_TEST
 START_TEST(score_requests_that_make_no_sense)
 {
     j->operation = OPERATION_SCORE;
-    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+    check_refused(validate(j, &limits, model_now, NOW_MS), GRPC_INVALID_ARGUMENT,
                   "item_ids: no candidates; at least 1");
     ck_assert(job_add_item(j, 1));
     j->time_ms = -5;
-    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+    check_refused(validate(j, &limits, model_now, NOW_MS), GRPC_INVALID_ARGUMENT,
                   "time_ms: -5 is negative");
     j->time_ms = 0;
     memcpy(j->model, "other", sizeof "other");
-    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_NOT_FOUND,
+    check_refused(validate(j, &limits, model_now, NOW_MS), GRPC_NOT_FOUND,
                   "model: \"other\" is not loaded; \"kuairand\" is");
     j->model[0] = '\0';
-    ck_assert(validate(j, &limits, &models, NOW_MS));
+    ck_assert(validate(j, &limits, model_now, NOW_MS));
     ck_assert_int_eq(j->time_ms, NOW_MS);
 }
 END_TEST
@@ -270,21 +270,21 @@ START_TEST(events_that_make_no_sense)
     j->operation = OPERATION_APPEND;
     ck_assert(job_add_event(j, &(event){.time_ms = 1}));
     ck_assert(job_add_event(j, &(event){.time_ms = 1, .type = 5}));
-    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+    check_refused(validate(j, &limits, model_now, NOW_MS), GRPC_INVALID_ARGUMENT,
                   "events[1].type: 5; model kuairand has types 0 to 4");
     j->events[1] = (event){.time_ms = -1};
-    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+    check_refused(validate(j, &limits, model_now, NOW_MS), GRPC_INVALID_ARGUMENT,
                   "events[1].time_ms: -1 is negative");
     j->events[1] = (event){.time_ms = NOW_MS + DAY_MS + 1};
-    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_INVALID_ARGUMENT,
+    check_refused(validate(j, &limits, model_now, NOW_MS), GRPC_INVALID_ARGUMENT,
                   "events[1].time_ms: 87400001 is 86400001 ms ahead of the server's clock; at most "
                   "86400000");
     j->events[1] = (event){.time_ms = INT64_MAX};
-    ck_assert(!validate(j, &limits, &models, NOW_MS));
+    ck_assert(!validate(j, &limits, model_now, NOW_MS));
     j->events[1] = (event){.time_ms = NOW_MS + DAY_MS};
-    ck_assert(validate(j, &limits, &models, NOW_MS));
+    ck_assert(validate(j, &limits, model_now, NOW_MS));
     j->events[1] = (event){.time_ms = 0};
-    ck_assert(validate(j, &limits, &models, NOW_MS));
+    ck_assert(validate(j, &limits, model_now, NOW_MS));
     ck_assert_int_eq(j->events[1].time_ms, NOW_MS);
 }
 END_TEST
@@ -296,10 +296,11 @@ START_TEST(score_answer_leaves_whole)
     ck_assert(job_reserve_scores(j, 6));
     for (size_t i = 0; i < 6; i++)
         j->scores[i] = 0.125f * (float)i;
+    j->version = model;
     j->sequence = 77;
     j->unknown_items = 2;
     j->unknown_user = true;
-    ck_assert(encode_score(&message, j, &models));
+    ck_assert(encode_score(&message, j));
     Vql__V1__ScoreResponse *answer =
         vql__v1__score_response__unpack(NULL, message.count, message.bytes);
     ck_assert_ptr_nonnull(answer);
@@ -320,13 +321,14 @@ START_TEST(get_answer_is_newest_first)
 {
     ck_assert(job_add_event(j, &(event){.item_id = 1, .time_ms = 10, .type = 2, .id = 5}));
     ck_assert(job_add_event(j, &(event){.item_id = 2, .time_ms = 20}));
+    j->version = model;
     j->first_event_sequence = 41;
     j->sequence = 42;
     j->history =
         (history_info){.sequence = 42, .first_time_ms = 3, .last_time_ms = 20, .bytes = 99};
     j->cache_bytes = 1234;
     j->occupied[3] = 6;
-    ck_assert(encode_get(&message, j, &models));
+    ck_assert(encode_get(&message, j));
     Vql__V1__GetResponse *answer =
         vql__v1__get_response__unpack(NULL, message.count, message.bytes);
     ck_assert_ptr_nonnull(answer);
@@ -353,19 +355,19 @@ END_TEST
 
 START_TEST(models_answer_describes_the_model)
 {
-    ck_assert(encode_models(&message, &models));
+    ck_assert(encode_models(&message, model_now));
     Vql__V1__ListModelsResponse *answer =
         vql__v1__list_models_response__unpack(NULL, message.count, message.bytes);
     ck_assert_ptr_nonnull(answer);
     ck_assert_uint_eq(answer->n_models, 1);
-    const Vql__V1__Model *model = answer->models[0];
-    ck_assert_str_eq(model->name, "kuairand");
-    ck_assert(model->active);
-    ck_assert_uint_eq(model->n_tasks, 2);
-    ck_assert_uint_eq(model->n_event_types, 5);
-    ck_assert_str_eq(model->event_types[4], "click");
-    ck_assert_uint_eq(model->items, 7584);
-    ck_assert_uint_gt(model->bytes, 0);
+    const Vql__V1__Model *described = answer->models[0];
+    ck_assert_str_eq(described->name, "kuairand");
+    ck_assert(described->active);
+    ck_assert_uint_eq(described->n_tasks, 2);
+    ck_assert_uint_eq(described->n_event_types, 5);
+    ck_assert_str_eq(described->event_types[4], "click");
+    ck_assert_uint_eq(described->items, 7584);
+    ck_assert_uint_gt(described->bytes, 0);
     vql__v1__list_models_response__free_unpacked(answer, NULL);
 }
 END_TEST
@@ -374,7 +376,7 @@ START_TEST(get_asks_for_no_more_than_the_limit)
 {
     j->operation = OPERATION_GET;
     j->max_events = LIMIT_GET_EVENTS + 1;
-    check_refused(validate(j, &limits, &models, NOW_MS), GRPC_RESOURCE_EXHAUSTED,
+    check_refused(validate(j, &limits, model_now, NOW_MS), GRPC_RESOURCE_EXHAUSTED,
                   "max_events: 50001; at most 50000");
 }
 END_TEST

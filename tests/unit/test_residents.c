@@ -7,13 +7,14 @@
 
 enum { EVENTS = 40, USERS = 400 };
 
+static cache_pool pool;
 static residents *r;
 
 /* A cache of some events, made the way a shard makes one. */
 static vql_cache *make_cache(uint64_t user_id, size_t count)
 {
     vql_cache *cache;
-    ck_assert_int_eq(vql_cache_new(models.catalog, residents_allocator(r), &cache), VQL_OK);
+    ck_assert_int_eq(vql_cache_new(model->catalog, residents_allocator(r), &cache), VQL_OK);
     vql_cache_event events[EVENTS];
     for (size_t i = 0; i < count; i++)
         events[i] =
@@ -22,11 +23,24 @@ static vql_cache *make_cache(uint64_t user_id, size_t count)
     return cache;
 }
 
+static void open_residents(size_t budget_bytes)
+{
+    ck_assert(cache_pool_init(&pool, budget_bytes));
+    r = residents_new(&pool, 0);
+    ck_assert_ptr_nonnull(r);
+}
+
+static void close_residents(void)
+{
+    residents_free(r);
+    cache_pool_clear(&pool);
+}
+
 static void fill(size_t users)
 {
     for (uint64_t user = 0; user < users; user++) {
         ck_assert(residents_put(r, user, make_cache(user, EVENTS)));
-        residents_settle(r);
+        cache_pool_settle(&pool);
     }
 }
 
@@ -50,57 +64,56 @@ END_TEST
 
 START_TEST(without_a_budget_all_stay)
 {
-    r = residents_new(0);
+    open_residents(0);
     fill(USERS);
     for (uint64_t user = 0; user < USERS; user++)
         ck_assert_ptr_nonnull(residents_get(r, user));
     ck_assert_ptr_null(residents_get(r, USERS));
-    ck_assert_uint_eq(residents_count(r).users, USERS);
-    ck_assert_uint_eq(residents_count(r).evictions, 0);
+    ck_assert_uint_eq(residents_count(r), USERS);
+    ck_assert_uint_eq(pool.evictions, 0);
     residents_drop(r, 3);
     residents_drop(r, 3);
     ck_assert_ptr_null(residents_get(r, 3));
-    ck_assert_uint_eq(residents_count(r).users, USERS - 1);
+    ck_assert_uint_eq(residents_count(r), USERS - 1);
     for (uint64_t user = 0; user < USERS; user++)
         residents_drop(r, user);
-    ck_assert_uint_ge(residents_count(r).bytes, USERS * sizeof(id_map_slot)); /* their table */
-    residents_free(r);
+    ck_assert_uint_ge(cache_pool_bytes(&pool), USERS * sizeof(id_map_slot)); /* their table */
+    close_residents();
 }
 END_TEST
 
 START_TEST(a_budget_is_kept)
 {
-    r = residents_new(0);
+    open_residents(0);
     fill(USERS);
-    const size_t all = residents_count(r).bytes;
-    residents_free(r);
+    const size_t all = cache_pool_bytes(&pool);
+    close_residents();
 
     const size_t budget = all / 3;
-    r = residents_new(budget);
+    open_residents(budget);
     for (uint64_t user = 0; user < USERS; user++) {
         ck_assert(residents_put(r, user, make_cache(user, EVENTS)));
-        residents_settle(r);
-        const size_t bytes = residents_count(r).bytes;
+        cache_pool_settle(&pool);
+        const size_t bytes = cache_pool_bytes(&pool);
         ck_assert_msg(bytes <= budget + budget / 32, "user %d: %zu of %zu bytes", (int)user, bytes,
                       budget);
     }
-    const residents_counts counts = residents_count(r);
-    ck_assert_uint_gt(counts.evictions, USERS / 2);
-    ck_assert_uint_eq(counts.users + counts.evictions, USERS);
-    ck_assert_uint_gt(counts.bytes, budget / 2);
-    residents_free(r);
+    ck_assert_uint_gt(pool.evictions, USERS / 2);
+    ck_assert_uint_eq(residents_count(r) + pool.evictions, USERS);
+    ck_assert_uint_gt(cache_pool_bytes(&pool), budget / 2);
+    close_residents();
 }
 END_TEST
 
 /* Caches that grow where they are push others out, too. */
 START_TEST(growth_counts)
 {
-    r = residents_new(0);
+    open_residents(0);
     fill(USERS);
-    const size_t budget = residents_count(r).bytes * 3 / 2;
-    residents_free(r);
+    const size_t budget = cache_pool_bytes(&pool) * 3 / 2;
+    close_residents();
 
-    r = residents_new(budget);
+    open_residents(budget);
     fill(USERS);
     for (int round = 0; round < 20; round++)
         for (uint64_t user = 0; user < USERS; user++) {
@@ -114,11 +127,11 @@ START_TEST(growth_counts)
                     .row = (uint32_t)(user * 41 + i * 13 + (size_t)round * 7) % 3000};
             ck_assert_int_eq(vql_cache_append(cache, events, EVENTS), VQL_OK);
             residents_resized(r, user);
-            residents_settle(r);
+            cache_pool_settle(&pool);
         }
-    ck_assert_uint_gt(residents_count(r).evictions, 0);
-    ck_assert_uint_le(residents_count(r).bytes, budget + budget / 32);
-    residents_free(r);
+    ck_assert_uint_gt(pool.evictions, 0);
+    ck_assert_uint_le(cache_pool_bytes(&pool), budget + budget / 32);
+    close_residents();
 }
 END_TEST
 

@@ -253,9 +253,9 @@ static double least_table_weight(const user_scene *scene)
     for (uint32_t i = 0; i < shape->items * shape->heads; i++) {
         const uint32_t head = i % shape->heads;
         const uint32_t group = head * shape->head_width / shape->group_width;
-        const uint8_t *row = vql_weight_table_row(&catalog->table, i / shape->heads);
+        const uint8_t *row = vql_weight_table_row(&catalog->tables->table, i / shape->heads);
         const float *weights =
-            (const float *)(const void *)(row + catalog->table.head_offsets[head]);
+            (const float *)(const void *)(row + catalog->tables->table.head_offsets[head]);
         double most = 0.0;
         for (size_t l = 0; l < EVENTS; l++) {
             const vql_cache_event *event = &scene->events[l];

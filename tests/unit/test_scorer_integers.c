@@ -73,7 +73,7 @@ START_TEST(test_random_shapes)
         model_writer *writer = model_writer_new(&spec);
         catalog_fixture fixture = fixture_in(model_writer_parse(writer), VQL_SCORING_INT16,
                                              _i % 2 == 0 ? ANY_TABLE : NO_TABLE);
-        ck_assert_int_eq(fixture.catalog->table.format, VQL_SCORING_INT16);
+        ck_assert_int_eq(fixture.catalog->tables->table.format, VQL_SCORING_INT16);
         check_histories(&fixture, seed);
         fixture_free(&fixture);
         model_writer_free(writer);
@@ -104,7 +104,7 @@ START_TEST(test_too_many_codewords)
     spec.codewords[1] = VQL_INT16_CODEWORDS + 1;
     model_writer *writer = model_writer_new(&spec);
     catalog_fixture fixture = fixture_in(model_writer_parse(writer), VQL_SCORING_DEFAULT, NO_TABLE);
-    ck_assert_int_eq(fixture.catalog->table.format, VQL_SCORING_F32);
+    ck_assert_int_eq(fixture.catalog->tables->table.format, VQL_SCORING_F32);
     fixture_free(&fixture);
     model_writer_free(writer);
 }

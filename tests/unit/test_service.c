@@ -63,11 +63,11 @@ static void open_connection(peer *of)
 static void setup(void)
 {
     s = (service){
-        .models = &models,
         .limits = {.max_candidates = 100, .max_events = 100, .max_future_ms = 1000},
         .route = keep_job,
         .wall_ms = 1000000,
     };
+    ck_assert(model_view_init(&s.models, models));
     services = (router){0};
     service_add(&s, &services);
     p = (peer){.router = &services, .wake = count_wake};

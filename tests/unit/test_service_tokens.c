@@ -63,11 +63,11 @@ static void do_nothing(peer *woken)
 static void setup(void)
 {
     s = (service){
-        .models = &models,
         .limits = {.max_candidates = 100, .max_events = 100, .max_future_ms = 1000},
         .route = keep_job,
         .wall_ms = 1000000,
     };
+    ck_assert(model_view_init(&s.models, models));
     start_gate();
     services = (router){0};
     statuses = (health){0};

@@ -19,7 +19,7 @@ static const shard_options defaults = {.shed_target_ms = 5, .shed_interval_ms = 
 
 static void setup(void)
 {
-    s = shard_new(&models, store_memory_open(), &defaults);
+    s = shard_new(model_now, store_memory_open(), &defaults);
     ck_assert_ptr_nonnull(s);
 }
 
@@ -29,7 +29,7 @@ static void setup_budget(size_t bytes)
     shard_free(s);
     shard_options options = defaults;
     options.budget_bytes = bytes;
-    s = shard_new(&models, store_memory_open(), &options);
+    s = shard_new(model_now, store_memory_open(), &options);
     ck_assert_ptr_nonnull(s);
 }
 
@@ -45,6 +45,7 @@ static job *make_job(operation o, uint64_t user_id)
     ck_assert_ptr_nonnull(j);
     j->operation = o;
     j->user_id = user_id;
+    j->version = model;
     return j;
 }
 

@@ -38,7 +38,7 @@ static void open_disk(size_t budget_bytes)
     shard_options options = defaults;
     options.budget_bytes = budget_bytes;
     options.retention = rules;
-    disk = shard_new_with_clerk(&models, c, &options);
+    disk = shard_new_with_clerk(model_now, c, &options);
     ck_assert_ptr_nonnull(disk);
 }
 
@@ -52,7 +52,7 @@ static void setup(void)
 {
     folder_make(folder);
     open_disk(50000);
-    memory = shard_new(&models, store_memory_open(), &defaults);
+    memory = shard_new(model_now, store_memory_open(), &defaults);
     ck_assert_ptr_nonnull(memory);
 }
 
@@ -88,6 +88,7 @@ static job *make_job(operation o, uint64_t user_id)
     job *j = job_take(&pool, true);
     ck_assert_ptr_nonnull(j);
     j->operation = o;
+    j->version = model;
     j->user_id = user_id;
     return j;
 }
@@ -233,7 +234,8 @@ START_TEST(answers_the_same_when_opened_again)
     size_t snapshots = 0;
     for (uint64_t user = 0; user < USERS; user++) {
         store_snapshot found;
-        ck_assert_int_eq(store_load(s, user, &found), STORE_OK);
+        ck_assert_int_eq(store_load(s, user, vql_model_fingerprint(model->model), &found),
+                         STORE_OK);
         snapshots += found.bytes != NULL;
         free(found.bytes);
     }
@@ -278,7 +280,7 @@ static void open_with_rules(size_t budget_bytes)
     close_disk();
     open_disk(budget_bytes);
     shard_free(memory);
-    memory = shard_new(&models, store_memory_open(), &options);
+    memory = shard_new(model_now, store_memory_open(), &options);
     ck_assert_ptr_nonnull(memory);
 }
 
@@ -306,7 +308,7 @@ static void let_retain(shard *s, int64_t now_ms)
 /* Every user's scores are those of a history that never had more than what is kept. */
 static void expect_scores_of_what_is_kept(shard *s, uint64_t users, uint64_t sequence)
 {
-    shard *fresh = shard_new(&models, store_memory_open(), &defaults);
+    shard *fresh = shard_new(model_now, store_memory_open(), &defaults);
     ck_assert_ptr_nonnull(fresh);
     for (uint64_t user = 0; user < users; user++) {
         uint64_t first;

@@ -410,28 +410,64 @@ START_TEST(a_pinned_store_stands_still)
 }
 END_TEST
 
-static void save(uint64_t user_id, uint64_t born, uint64_t sequence, const char *text)
+enum { MODEL = 77 };
+
+/* A model's snapshot, while it and MODEL are the ones to keep. */
+static void save_of(uint64_t of, uint64_t user_id, uint64_t born, uint64_t sequence,
+                    const char *text)
 {
-    const store_snapshot snapshot = {.born = born,
+    const snapshot_keep keep = {.count = 2, .models = {MODEL, of}};
+    const store_snapshot snapshot = {.model = of,
+                                     .born = born,
                                      .sequence = sequence,
                                      .bytes = (uint8_t *)strdup(text),
                                      .count = strlen(text)};
-    ck_assert_int_eq(store_save(s, user_id, &snapshot), STORE_OK);
+    ck_assert_int_eq(store_save(s, user_id, &snapshot, &keep), STORE_OK);
     ck_assert_int_eq(store_commit(s), STORE_OK);
     free(snapshot.bytes);
 }
 
-/* True when the user's snapshot is the text. */
-static bool snapshot_is(uint64_t user_id, const char *text)
+static void save(uint64_t user_id, uint64_t born, uint64_t sequence, const char *text)
+{
+    save_of(MODEL, user_id, born, sequence, text);
+}
+
+/* True when the user's snapshot of a model is the text; NULL: there is none. */
+static bool snapshot_of_is(uint64_t of, uint64_t user_id, const char *text)
 {
     store_snapshot found;
-    ck_assert_int_eq(store_load(r, user_id, &found), STORE_OK);
+    ck_assert_int_eq(store_load(r, user_id, of, &found), STORE_OK);
     const bool same = text ? found.bytes && found.count == strlen(text) &&
                                  memcmp(found.bytes, text, found.count) == 0
                            : found.bytes == NULL;
     free(found.bytes);
     return same;
 }
+
+static bool snapshot_is(uint64_t user_id, const char *text)
+{
+    return snapshot_of_is(MODEL, user_id, text);
+}
+
+/* Snapshots of different models lie beside each other, until one is of no use any more. */
+START_TEST(a_snapshot_is_of_its_model)
+{
+    event events[] = {make_event(1, 0, 1)};
+    history_info info;
+    (void)append(5, events, 1, &info);
+    save(5, info.born, 1, "one");
+    save_of(1, 5, info.born, 1, "another");
+    ck_assert(snapshot_of_is(MODEL, 5, "one"));
+    ck_assert(snapshot_of_is(1, 5, "another"));
+    ck_assert(snapshot_of_is(2, 5, NULL));
+    save_of(2, 5, info.born, 1, "a third");
+    ck_assert(snapshot_of_is(MODEL, 5, "one"));
+    ck_assert(snapshot_of_is(1, 5, NULL));
+    ck_assert(snapshot_of_is(2, 5, "a third"));
+    (void)erase(5);
+    ck_assert(snapshot_of_is(2, 5, NULL));
+}
+END_TEST
 
 START_TEST(a_snapshot_is_of_its_history)
 {
@@ -503,7 +539,7 @@ START_TEST(what_is_broken_is_found)
     size_t count;
     (void)append(5, events, 2, &info);
     save(5, info.born, 2, "whole");
-    overwrite("u\0\0\0\0\0\0\0\5\1", 10, "VQLS, or nearly so: with no checksum", 36);
+    overwrite("u\0\0\0\0\0\0\0\5\1\0\0\0\0\0\0\0M", 18, "VQLS, or nearly so: with no checksum", 36);
     ck_assert(snapshot_is(5, NULL));
     overwrite("u\0\0\0\0\0\0\0\5\2\0\0\0\0\0\0\0\2", 18, "short", 5);
     ck_assert_int_eq(store_read(r, 5, 1, out, 2, &count), STORE_DAMAGED);
@@ -543,6 +579,7 @@ int main(void)
     tcase_add_test(disk, all_is_there_when_opened_again);
     tcase_add_test(disk, a_pinned_store_stands_still);
     tcase_add_test(disk, a_snapshot_is_of_its_history);
+    tcase_add_test(disk, a_snapshot_is_of_its_model);
     tcase_add_test(disk, a_folder_has_one_owner);
     tcase_add_test(disk, a_newer_format_is_refused);
     tcase_add_test(disk, what_is_broken_is_found);

@@ -23,7 +23,7 @@ START_TEST(test_budget)
         catalog_fixture without = fixture_from_spec(&spec, NO_TABLE);
         ck_assert_uint_eq(vql_catalog_table_items(with.catalog), items);
         for (uint32_t row = 0; row < ITEMS; row++) {
-            const void *weights = vql_weight_table_row(&with.catalog->table, row);
+            const void *weights = vql_weight_table_row(&with.catalog->tables->table, row);
             ck_assert_int_eq(weights != NULL, row < items);
             ck_assert_uint_eq((uintptr_t)weights % VQL_LINE, 0);
         }
@@ -50,8 +50,8 @@ START_TEST(test_hottest)
         .table_bytes = 4 * ROW_BYTES, .format = VQL_SCORING_F32, .hotness = hotness};
     ck_assert_int_eq(vql_catalog_create(fixture.model, &options, &fixture.catalog, NULL), VQL_OK);
     const uint32_t order[] = {9, 20, 0, 1};
-    const vql_weight_table *table = &fixture.catalog->table;
-    ck_assert_uint_eq(table->items, 4);
+    const vql_weight_table *table = &fixture.catalog->tables->table;
+    ck_assert_uint_eq(vql_catalog_table_items(fixture.catalog), 4);
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
         ck_assert_ptr_eq(vql_weight_table_row(table, order[i]), table->rows + i * ROW_BYTES);
     ck_assert_ptr_null(vql_weight_table_row(table, 2));
@@ -75,7 +75,8 @@ START_TEST(test_far_logits)
     catalog_fixture fixture = fixture_from_model(model_writer_parse(writer), ANY_TABLE);
     ck_assert_uint_eq(vql_catalog_table_items(fixture.catalog), ITEMS - 1);
     for (uint32_t row = 0; row < ITEMS; row++)
-        ck_assert_int_eq(vql_weight_table_row(&fixture.catalog->table, row) == NULL, row == 4);
+        ck_assert_int_eq(vql_weight_table_row(&fixture.catalog->tables->table, row) == NULL,
+                         row == 4);
     fixture_free(&fixture);
     model_writer_free(writer);
 }

@@ -11,7 +11,8 @@
     X(VERSION, "a version of the format that this program does not read")                          \
     X(SHAPE, "a tensor or field is missing or has the wrong type or shape")                        \
     X(VALUE, "a number is not finite or out of its range")                                         \
-    X(MISMATCH, "made for another model")
+    X(MISMATCH, "made for another model")                                                          \
+    X(FULL, "no room left")
 
 typedef enum vql_code {
 #define VQL_CODE_ENUM(name, text) VQL_##name,

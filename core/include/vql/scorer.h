@@ -28,8 +28,15 @@ vql_code vql_scorer_new(const vql_catalog *catalog, const vql_allocator *allocat
 void vql_scorer_free(vql_scorer *scorer);
 
 /*
- * Folds the cache at time_ms. cache: of the scorer's catalog, read during the call only; NULL: an
- * empty history, o = 0. A time before the cache's reference time is taken as that.
+ * Looks candidates up in another catalog of the same family from now on; what was folded stays. The
+ * catalog must stay until the scorer uses another, or is freed.
+ */
+void vql_scorer_use(vql_scorer *scorer, const vql_catalog *catalog);
+
+/*
+ * Folds the cache at time_ms. cache: of the scorer's catalog or one of its family, read during the
+ * call only; NULL: an empty history, o = 0. A time before the cache's reference time is taken as
+ * that.
  */
 void vql_scorer_begin(vql_scorer *scorer, const vql_cache *cache, int64_t time_ms);
 
