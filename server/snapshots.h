@@ -21,8 +21,8 @@ typedef struct snapshots {
 } snapshots;
 
 /*
- * Sends a snapshot of a version's cache, and notes that in its mark. One that finds no memory, or too many
- * before it, is not made: a load will replay more events.
+ * Sends a snapshot of a version's cache, and notes that in its mark. One that finds no memory, or
+ * too many before it, is not made: a load will replay more events.
  */
 void snapshots_send(snapshots *s, const version *v, uint64_t user_id, const vql_cache *cache,
                     cache_mark *mark);
