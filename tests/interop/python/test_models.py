@@ -364,7 +364,7 @@ class TestModels(ModelsTest):
 
     def test_memory_returns_to_its_level(self):
         self.put("v1", "a")
-        server = self.serve()
+        server = self.serve(variables={"ASAN_OPTIONS": "quarantine_size_mb=1"})
         for user in (fresh_user() for _ in range(40)):
             self.client.append(user, self.step_events(user, 0))
         self.put("v2", "b")
