@@ -121,7 +121,8 @@ static void begin(reload *r, phase next)
         r->names[0] = r->names[1];
         r->names[1] = unload.name;
         break;
-    default:
+    case PHASE_QUIET:
+    case PHASES:
         break;
     }
     (void)uv_timer_start(&r->timer, on_timer, SWAP_MS, 0);

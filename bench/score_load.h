@@ -19,7 +19,7 @@ enum {
 typedef struct score_load {
     /* Set by the owner. */
     uint32_t users; /* who are asked about, 1 and on; 0: SCORE_LOAD_USERS */
-    /* Is told of each request that was served, if not NULL: when it was due, how long it took. */
+    /* Is told, if not NULL, of each request that was served: when it was due and what it took. */
     void (*on_served)(void *context, uint64_t due_ns, uint64_t latency_ns);
     void *context;
 

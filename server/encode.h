@@ -1,5 +1,5 @@
 /*
- * Encoding of answer messages by nanopb: any, and those from answered jobs and a set of models.
+ * Encoding of answer messages by nanopb: any, and those from answered jobs and sets of models.
  */
 #ifndef VQL_SERVER_ENCODE_H
 #define VQL_SERVER_ENCODE_H

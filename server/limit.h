@@ -220,7 +220,7 @@ enum {
     /* Milliseconds that a model's file must be left alone before it is read. */
     LIMIT_SETTLE_MS = 200,
 
-    /* The nice value of the thread that loads models: whoever serves goes first. */
+    /* The nice value of the thread that loads models, where the kernel lets it not be idle. */
     LIMIT_LOADER_NICE = 10,
 
     /*

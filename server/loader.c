@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -363,11 +364,22 @@ static bool is_pending(loader *l)
            (l->folder && l->looked_ms == 0);
 }
 
+/*
+ * The thread gets the time that nobody else wants, and loses it at once when somebody does. Without
+ * the kernel's leave for that it is only nice.
+ */
+static void give_way(void)
+{
+    const struct sched_param none = {.sched_priority = 0};
+    if (pthread_setschedparam(pthread_self(), SCHED_IDLE, &none) != 0)
+        (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LIMIT_LOADER_NICE);
+}
+
 static void *run(void *argument)
 {
     loader *l = argument;
     bool stopping = false, looks = false;
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), LIMIT_LOADER_NICE);
+    give_way();
     while (!stopping) {
         job *j = wait_for_order(l, is_pending(l) ? LIMIT_LOADER_MS : LOOK_MS, &stopping, &looks);
         if (stopping)

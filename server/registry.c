@@ -230,7 +230,7 @@ grpc_status registry_activate(registry *r, const model_activation *wanted, grpc_
     (void)pthread_mutex_lock(&r->lock);
     model_set *s = model_set_new(r->current);
     const grpc_status status = s ? change_active(s, wanted, error) : fail_no_memory(error);
-    if (status == GRPC_OK)
+    if (s && status == GRPC_OK)
         publish(r, s);
     else
         model_set_release(s);

@@ -12,7 +12,7 @@
 
 static registry *models;
 static model_set *model_now; /* the registry's set when a model was last loaded */
-static version *model;       /* the active one of that */
+static version *loaded;      /* the active one of that */
 
 /* Adds the version in a file. name: NULL for the model's own. */
 static inline version *add_model(const char *path, const char *name)
@@ -25,7 +25,7 @@ static inline version *add_model(const char *path, const char *name)
     ck_assert_msg(registry_add(models, added, &refusal) == GRPC_OK, "%s", refusal.message);
     model_set_release(model_now);
     model_now = registry_share(models);
-    model = model_set_active(model_now);
+    loaded = model_set_active(model_now);
     return added;
 }
 

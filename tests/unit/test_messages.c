@@ -296,7 +296,7 @@ START_TEST(score_answer_leaves_whole)
     ck_assert(job_reserve_scores(j, 6));
     for (size_t i = 0; i < 6; i++)
         j->scores[i] = 0.125f * (float)i;
-    j->version = model;
+    j->version = loaded;
     j->sequence = 77;
     j->unknown_items = 2;
     j->unknown_user = true;
@@ -321,7 +321,7 @@ START_TEST(get_answer_is_newest_first)
 {
     ck_assert(job_add_event(j, &(event){.item_id = 1, .time_ms = 10, .type = 2, .id = 5}));
     ck_assert(job_add_event(j, &(event){.item_id = 2, .time_ms = 20}));
-    j->version = model;
+    j->version = loaded;
     j->first_event_sequence = 41;
     j->sequence = 42;
     j->history =

@@ -14,7 +14,7 @@ static residents *r;
 static vql_cache *make_cache(uint64_t user_id, size_t count)
 {
     vql_cache *cache;
-    ck_assert_int_eq(vql_cache_new(model->catalog, residents_allocator(r), &cache), VQL_OK);
+    ck_assert_int_eq(vql_cache_new(loaded->catalog, residents_allocator(r), &cache), VQL_OK);
     vql_cache_event events[EVENTS];
     for (size_t i = 0; i < count; i++)
         events[i] =

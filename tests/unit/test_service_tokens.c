@@ -133,6 +133,9 @@ static const struct {
     {"/vql.v1.History/Get", "append"},
     {"/vql.v1.History/Delete", "append"},
     {"/vql.v1.Models/List", "score append admin"},
+    {"/vql.v1.Models/Load", "admin"},
+    {"/vql.v1.Models/Activate", "admin"},
+    {"/vql.v1.Models/Unload", "admin"},
     {"/grpc.health.v1.Health/Check", NULL},
     {"/grpc.health.v1.Health/Watch", NULL},
 };

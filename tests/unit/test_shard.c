@@ -45,7 +45,7 @@ static job *make_job(operation o, uint64_t user_id)
     ck_assert_ptr_nonnull(j);
     j->operation = o;
     j->user_id = user_id;
-    j->version = model;
+    j->version = loaded;
     return j;
 }
 

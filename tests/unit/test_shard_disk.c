@@ -88,7 +88,7 @@ static job *make_job(operation o, uint64_t user_id)
     job *j = job_take(&pool, true);
     ck_assert_ptr_nonnull(j);
     j->operation = o;
-    j->version = model;
+    j->version = loaded;
     j->user_id = user_id;
     return j;
 }
@@ -234,7 +234,7 @@ START_TEST(answers_the_same_when_opened_again)
     size_t snapshots = 0;
     for (uint64_t user = 0; user < USERS; user++) {
         store_snapshot found;
-        ck_assert_int_eq(store_load(s, user, vql_model_fingerprint(model->model), &found),
+        ck_assert_int_eq(store_load(s, user, vql_model_fingerprint(loaded->model), &found),
                          STORE_OK);
         snapshots += found.bytes != NULL;
         free(found.bytes);

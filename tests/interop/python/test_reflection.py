@@ -15,7 +15,7 @@ METHODS = {
     "vql.v1.Scoring": {"Score": (False, False), "ScoreStream": (True, True)},
     "vql.v1.History": {"Append": (False, False), "AppendStream": (True, True),
                        "Get": (False, False), "Delete": (False, False)},
-    "vql.v1.Models": {"List": (False, False)},
+    "vql.v1.Models": {name: (False, False) for name in ("List", "Load", "Activate", "Unload")},
     "grpc.health.v1.Health": {"Check": (False, False), "List": (False, False),
                               "Watch": (False, True)},
     "grpc.reflection.v1.ServerReflection": {"ServerReflectionInfo": (True, True)},
