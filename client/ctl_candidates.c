@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "ctl_client.h"
-#include "ctl_tsv.h"
+#include "tsv.h"
 
 void candidates_free(candidates *c)
 {

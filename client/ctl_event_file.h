@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "ctl_event_types.h"
-#include "ctl_tsv.h"
+#include "tsv.h"
 
 typedef struct event_file event_file;
 

@@ -14,7 +14,7 @@
 #include "ctl_commands.h"
 #include "ctl_event_ids.h"
 #include "ctl_lane.h"
-#include "ctl_progress.h"
+#include "progress.h"
 
 #define MAX_BATCH   100000
 #define MAX_STREAMS 64
@@ -210,7 +210,7 @@ static ctl_exit transfer(import *m, const ctl_channel *how)
     if (uv_loop_init(&m->loop) != 0)
         return ctl_no_memory();
     const uint64_t start_ns = uv_hrtime();
-    progress_start(&m->progress, stderr, isatty(STDERR_FILENO) == 1, start_ns);
+    progress_start(&m->progress, stderr, isatty(STDERR_FILENO) == 1, "events", start_ns);
     m->exit = start(m, how);
     (void)uv_run(&m->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&m->loop);

@@ -1,12 +1,5 @@
 /*
- * The server's configuration: one table of options in config.c, each with a name, a kind, a
- * default, a range and a line of help, read from four sources. The later one wins:
- *
- *   default < --config's file (max-events = 100) < VQL_MAX_EVENTS=100 < --max-events 100
- *
- * Bytes take the suffixes KiB, MiB and GiB. A variable that is set to nothing is taken as not set.
- * The file has a line an option, comments after ';' or '#', and no sections; a name that is no
- * option is an error.
+ * The server's configuration: one table of options in config.c, read as common/settings.h says.
  */
 #ifndef VQL_SERVER_CONFIG_H
 #define VQL_SERVER_CONFIG_H
@@ -16,6 +9,7 @@
 #include <stdio.h>
 
 #include "log.h"
+#include "settings.h"
 
 typedef enum config_store { CONFIG_STORE_MEMORY } config_store;
 typedef enum config_scoring { CONFIG_SCORING_F32, CONFIG_SCORING_INT16 } config_scoring;
@@ -72,10 +66,7 @@ typedef enum config_outcome {
     CONFIG_FAILED,  /* error says why; *out is empty */
 } config_outcome;
 
-/* Names the source (flag, variable or file:line), the value and the range. */
-typedef struct config_error {
-    char text[512];
-} config_error;
+typedef settings_error config_error;
 
 /*
  * Reads all sources into *out, which needs no initialisation; config_free releases it, whatever the

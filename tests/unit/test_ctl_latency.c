@@ -6,8 +6,8 @@
 #include "check_main.h"
 #include "ctl_latency.h"
 #include "ctl_print.h"
-#include "ctl_progress.h"
 #include "ctl_ranking.h"
+#include "progress.h"
 
 START_TEST(a_percentile_is_the_nearest_rank)
 {
@@ -57,20 +57,20 @@ END_TEST
 START_TEST(progress_says_how_much_and_how_long)
 {
     char line[120];
-    progress_format(line, sizeof line, true, 10, 5000, 0.5);
+    progress_format(line, sizeof line, true, "events", 10, 5000, 0.5);
     ck_assert_str_eq(line, "[###############...............]  50 %, ETA 0:10, 5000 events, "
                            "500 events/s");
-    progress_format(line, sizeof line, false, 100, 5000, 0.25);
+    progress_format(line, sizeof line, false, "events", 100, 5000, 0.25);
     ck_assert_str_eq(line, " 25 %, ETA 5:00, 5000 events, 50 events/s");
-    progress_format(line, sizeof line, true, 2, 3, -1);
+    progress_format(line, sizeof line, true, "events", 2, 3, -1);
     ck_assert_str_eq(line, "3 events, 2 events/s");
-    progress_format(line, sizeof line, true, 0, 0, 0);
+    progress_format(line, sizeof line, true, "events", 0, 0, 0);
     ck_assert_str_eq(line, "[..............................]   0 %, ETA 0:00, 0 events, "
                            "0 events/s");
-    progress_format(line, sizeof line, false, 1e9, UINT64_MAX, 1e-9);
+    progress_format(line, sizeof line, false, "events", 1e9, UINT64_MAX, 1e-9);
     ck_assert_str_eq(line, "  0 %, ETA 6000:00, 18446744073709551615 events, "
                            "18446744074 events/s");
-    progress_format(line, sizeof line, true, 1, 1, 2);
+    progress_format(line, sizeof line, true, "events", 1, 1, 2);
     ck_assert_ptr_nonnull(strstr(line, "[##############################] 100 %"));
 }
 END_TEST
@@ -81,7 +81,7 @@ static long updates(bool terminal, uint64_t step_ns, unsigned count)
     FILE *out = tmpfile();
     ck_assert_ptr_nonnull(out);
     progress p;
-    progress_start(&p, out, terminal, 1000);
+    progress_start(&p, out, terminal, "events", 1000);
     long lines = 0;
     long length = 0;
     for (unsigned i = 1; i <= count; i++) {

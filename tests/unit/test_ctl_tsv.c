@@ -6,8 +6,8 @@
 
 #include "check_main.h"
 #include "ctl_event_file.h"
-#include "ctl_tsv.h"
 #include "temporary.h"
+#include "tsv.h"
 
 /* A reader of a file with this text. */
 static tsv *open_text(char path[TEMPORARY_PATH_BYTES], const char *text)

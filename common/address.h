@@ -2,8 +2,8 @@
  * Where to listen, as --listen has it: HOST:PORT, where an IPv6 host stands in brackets
  * ([::1]:7070), or unix:PATH, a socket in the file system. Several are joined by commas.
  */
-#ifndef VQL_SERVER_ADDRESS_H
-#define VQL_SERVER_ADDRESS_H
+#ifndef VQL_COMMON_ADDRESS_H
+#define VQL_COMMON_ADDRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ bool address_parse(const char *text, address *out);
 
 /*
  * Takes a list apart. Returns how many addresses it has, 1 to capacity, or 0 when it is none or
- * longer; out may be changed then.
+ * longer; out, which may be NULL, may be changed then.
  */
 size_t address_list_parse(const char *text, address *out, size_t capacity);
 

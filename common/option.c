@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "address.h"
-#include "limit.h"
 
 /* The units of bytes, the largest first. */
 static const struct {
@@ -33,6 +32,19 @@ static bool parse_number(const option *o, const char *text, uint64_t *out)
             return *out >= o->min && *out <= o->max;
         }
     return false;
+}
+
+/* A decimal number with or without a point and an exponent. */
+static bool parse_real(const option *o, const char *text, double *out)
+{
+    if (!isdigit((unsigned char)*text) || strpbrk(text, "xX"))
+        return false;
+    char *end;
+    const double number = strtod(text, &end);
+    if (*end != '\0' || number < (double)o->min || number > (double)o->max)
+        return false;
+    *out = number;
+    return true;
 }
 
 static bool parse_choice(const option *o, const char *text, uint32_t *out)
@@ -78,12 +90,13 @@ static option_result set_count(const option *o, const char *text, uint32_t *fiel
 option_result option_set(const option *o, const char *text, void *fields)
 {
     void *field = (char *)fields + o->offset;
-    address where[LIMIT_LISTENERS];
     switch (o->kind) {
     case OPTION_FILE:
         return set_string(text, *text != '\0' && strlen(text) < OPTION_PATH_BYTES, field);
+    case OPTION_TEXT:
+        return set_string(text, strlen(text) >= o->min && strlen(text) <= o->max, field);
     case OPTION_ADDRESSES:
-        return set_string(text, address_list_parse(text, where, LIMIT_LISTENERS) > 0, field);
+        return set_string(text, address_list_parse(text, NULL, o->max) > 0, field);
     case OPTION_FLAG:
         return set_flag(text, field);
     case OPTION_CHOICE:
@@ -91,6 +104,8 @@ option_result option_set(const option *o, const char *text, void *fields)
     case OPTION_COUNT:
     case OPTION_MODE:
         return set_count(o, text, field);
+    case OPTION_REAL:
+        return parse_real(o, text, field) ? OPTION_OK : OPTION_REFUSED;
     case OPTION_BYTES:
     case OPTION_MS:
         return parse_number(o, text, field) ? OPTION_OK : OPTION_REFUSED;
@@ -100,7 +115,7 @@ option_result option_set(const option *o, const char *text, void *fields)
 
 void option_clear(const option *o, void *fields)
 {
-    if (o->kind != OPTION_FILE && o->kind != OPTION_ADDRESSES)
+    if (o->kind != OPTION_FILE && o->kind != OPTION_TEXT && o->kind != OPTION_ADDRESSES)
         return;
     char **field = (void *)((char *)fields + o->offset);
     free(*field);
@@ -133,8 +148,13 @@ void option_values(const option *o, char *out)
         return;
     case OPTION_ADDRESSES:
         (void)snprintf(out, OPTION_VALUES_BYTES,
-                       "1 to %d of HOST:PORT (port 0 to 65535) and unix:/PATH, joined by commas",
-                       LIMIT_LISTENERS);
+                       "1 to %" PRIu64
+                       " of HOST:PORT (port 0 to 65535) and unix:/PATH, joined by commas",
+                       o->max);
+        return;
+    case OPTION_TEXT:
+        (void)snprintf(out, OPTION_VALUES_BYTES, "%" PRIu64 " to %" PRIu64 " bytes", o->min,
+                       o->max);
         return;
     case OPTION_FLAG:
         (void)snprintf(out, OPTION_VALUES_BYTES, "true or false");
@@ -143,6 +163,7 @@ void option_values(const option *o, char *out)
         format_choices(o, out);
         return;
     case OPTION_COUNT:
+    case OPTION_REAL:
         (void)snprintf(out, OPTION_VALUES_BYTES, "a number from %" PRIu64 " to %" PRIu64, o->min,
                        o->max);
         return;

@@ -2,8 +2,8 @@
  * Reads tab-separated values, line by line, from a file, plain or gzipped, or from standard input.
  * Empty lines are passed over; a carriage return before the line's end is no part of it.
  */
-#ifndef VQL_CLIENT_CTL_TSV_H
-#define VQL_CLIENT_CTL_TSV_H
+#ifndef VQL_COMMON_TSV_H
+#define VQL_COMMON_TSV_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /*
  * Numbers in texts: decimal digits, and nothing before, between or behind them.
  */
-#ifndef VQL_CLIENT_DECIMAL_H
-#define VQL_CLIENT_DECIMAL_H
+#ifndef VQL_COMMON_DECIMAL_H
+#define VQL_COMMON_DECIMAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

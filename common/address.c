@@ -56,14 +56,16 @@ size_t address_list_parse(const char *text, address *out, size_t capacity)
     size_t count = 0;
     for (const char *end; text; text = end ? end + 1 : NULL) {
         char one[ADDRESS_HOST_BYTES + 16];
+        address where;
         end = strchr(text, ',');
         const size_t length = end ? (size_t)(end - text) : strlen(text);
         if (count == capacity || length >= sizeof one)
             return 0;
         memcpy(one, text, length);
         one[length] = '\0';
-        if (!address_parse(one, &out[count++]))
+        if (!address_parse(one, out ? &out[count] : &where))
             return 0;
+        count++;
     }
     return count;
 }

@@ -1,4 +1,4 @@
-#include "ctl_progress.h"
+#include "progress.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -8,9 +8,10 @@
 #define BAR_INTERVAL_NS  UINT64_C(100000000)
 #define LINE_INTERVAL_NS UINT64_C(5000000000)
 
-void progress_start(progress *p, FILE *out, bool terminal, uint64_t now_ns)
+void progress_start(progress *p, FILE *out, bool terminal, const char *unit, uint64_t now_ns)
 {
-    *p = (progress){.out = out, .terminal = terminal, .start_ns = now_ns, .shown_ns = now_ns};
+    *p = (progress){
+        .out = out, .terminal = terminal, .unit = unit, .start_ns = now_ns, .shown_ns = now_ns};
 }
 
 /* Writes how much is done and how long the rest may take: "[###...]  42 %" and "ETA 1:07". */
@@ -30,26 +31,26 @@ static void format_fraction(char *bar, size_t bar_capacity, char *eta, size_t et
                    whole / 60, whole % 60);
 }
 
-void progress_format(char *out, size_t capacity, bool bar, double seconds, uint64_t events,
-                     double fraction)
+void progress_format(char *out, size_t capacity, bool bar, const char *unit, double seconds,
+                     uint64_t count, double fraction)
 {
     char cells[BAR_CELLS + 8] = "";
     char eta[48] = "";
     if (fraction >= 0)
         format_fraction(cells, sizeof cells, eta, sizeof eta, seconds, fraction < 1 ? fraction : 1);
-    const double rate = seconds > 0 ? (double)events / seconds : 0;
-    (void)snprintf(out, capacity, "%s%s%" PRIu64 " events, %.0f events/s", bar ? cells : "", eta,
-                   events, rate);
+    const double rate = seconds > 0 ? (double)count / seconds : 0;
+    (void)snprintf(out, capacity, "%s%s%" PRIu64 " %s, %.0f %s/s", bar ? cells : "", eta, count,
+                   unit, rate, unit);
 }
 
-void progress_update(progress *p, uint64_t now_ns, uint64_t events, double fraction)
+void progress_update(progress *p, uint64_t now_ns, uint64_t count, double fraction)
 {
     if (now_ns - p->shown_ns < (p->terminal ? BAR_INTERVAL_NS : LINE_INTERVAL_NS))
         return;
     p->shown_ns = now_ns;
     char line[LINE_BYTES];
-    progress_format(line, sizeof line, p->terminal, (double)(now_ns - p->start_ns) / 1e9, events,
-                    fraction);
+    progress_format(line, sizeof line, p->terminal, p->unit, (double)(now_ns - p->start_ns) / 1e9,
+                    count, fraction);
     if (p->terminal) {
         (void)fprintf(p->out, "\r%s\033[K", line);
         p->drawn = true;

@@ -2,8 +2,8 @@
  * One option of the configuration: its name, what values it takes, and how a text becomes its
  * value. What a text may be does not depend on where it came from.
  */
-#ifndef VQL_SERVER_OPTION_H
-#define VQL_SERVER_OPTION_H
+#ifndef VQL_COMMON_OPTION_H
+#define VQL_COMMON_OPTION_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,10 +18,12 @@ enum {
 /* What an option's value is, and the type of its field. */
 typedef enum option_kind {
     OPTION_FILE,      /* char *: a path */
+    OPTION_TEXT,      /* char *: any text */
     OPTION_ADDRESSES, /* char *: HOST:PORT or unix:PATH, several joined by commas */
     OPTION_FLAG,      /* bool: true or false */
     OPTION_CHOICE,    /* uint32_t: the index of one of the choices */
     OPTION_COUNT,     /* uint32_t: a number */
+    OPTION_REAL,      /* double: a number */
     OPTION_MODE,      /* uint32_t: permissions of a file, in octal digits */
     OPTION_BYTES,     /* uint64_t: a number with the suffix KiB, MiB or GiB, or none */
     OPTION_MS,        /* uint64_t: a number of milliseconds */
@@ -32,7 +34,7 @@ typedef struct option {
     option_kind kind;
     size_t offset;              /* of the field in the structure of all options */
     const char *fallback;       /* the default, as text; NULL: none */
-    uint64_t min, max;          /* of COUNT, MODE, BYTES and MS */
+    uint64_t min, max;          /* of numbers; of TEXT's bytes; of how many ADDRESSES */
     const char *const *choices; /* of CHOICE, ended by NULL */
     const char *help;
 } option;

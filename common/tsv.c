@@ -1,4 +1,4 @@
-#include "ctl_tsv.h"
+#include "tsv.h"
 
 #include <errno.h>
 #include <fcntl.h>
