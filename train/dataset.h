@@ -10,15 +10,15 @@
  * events are sorted by user and time, impressions by user and time, and what is equal keeps the
  * order of the file.
  *
- * Memory: 16 bytes an event, 32 an impression, 24 a user, 8 an item and 4 a field value of an item;
- * while reading, 24 more an event and 8 more an impression.
+ * Memory: 16 bytes an event, 32 an impression, 16 a user, 8 an item and 4 a field value of an item;
+ * while reading up to four times that, since arrays are doubled.
  *
  * Rows. Row 0 is the unknown item. An item that occurs in training (as an event no later than the
- * last training impression, or as a training impression) fewer than min_count times has row 0, and
- * so has one of which nothing is known. The others have rows 1 … rows - 1, in the order of items.tsv
- * and then of their first appearance. Field values likewise: value 0 is the unknown one, into which
- * those are folded whose items occur less than min_count times together. Row 0 has no field values.
- * Neither row 0 nor value 0 need occur in training.
+ * last training impression, or as a training impression) fewer than min_count times has row 0. The
+ * others have rows 1 … rows - 1, in the order of items.tsv and then of their first appearance.
+ * Field values likewise: value 0 is the unknown one, into which those are folded whose items occur
+ * fewer than min_count times together. Row 0 has no field values. Neither row 0 nor value 0 need
+ * occur in training.
  */
 #ifndef VQL_TRAIN_DATASET_H
 #define VQL_TRAIN_DATASET_H
