@@ -9,5 +9,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "evaluate") == 0)
         return (int)command_evaluate(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "generate") == 0)
+        return (int)command_generate(argc - 2, argv + 2);
     return (int)command_fail("no");
 }
