@@ -255,3 +255,66 @@ void dataset_free(dataset *data)
     free(data->events);
     free(data);
 }
+
+/* ---- fingerprint ---- */
+
+/* Mixes a number into a hash (the finaliser of SplitMix64). */
+static uint64_t mix(uint64_t hash, uint64_t number)
+{
+    uint64_t z = (hash ^ number) + UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+    for (; *text != '\0'; text++)
+        hash = mix(hash, (unsigned char)*text);
+    return mix(hash, 256);
+}
+
+static uint64_t mix_field(uint64_t hash, const train_field *field, uint32_t rows)
+{
+    hash = mix(mix_text(hash, field->name), field->values);
+    for (uint32_t row = 1; row <= rows; row++)
+        hash = mix(hash, field->offsets[row]);
+    for (uint32_t i = 0; i < field->offsets[rows]; i++)
+        hash = mix(hash, field->indices[i]);
+    return hash;
+}
+
+static uint64_t mix_impressions(uint64_t hash, const train_impressions *split)
+{
+    hash = mix(hash, split->count);
+    for (size_t i = 0; i < split->count; i++) {
+        const train_impression *at = &split->at[i];
+        uint64_t labels;
+        memcpy(&labels, at->labels, sizeof labels);
+        hash = mix(mix(hash, (uint64_t)at->user << 32 | at->row), (uint64_t)at->time_ms);
+        hash = mix(hash, labels);
+    }
+    return hash;
+}
+
+uint64_t dataset_fingerprint(const dataset *data)
+{
+    uint64_t hash = mix(data->users, data->rows);
+    for (uint32_t type = 0; type < data->event_types; type++)
+        hash = mix_text(hash, data->event_type_names[type]);
+    for (uint32_t t = 0; t < data->tasks; t++)
+        hash = mix_text(hash, data->task_names[t]);
+    for (uint32_t row = 0; row < data->rows; row++)
+        hash = mix(hash, data->item_ids[row]);
+    for (uint32_t f = 0; f < data->field_count; f++)
+        hash = mix_field(hash, &data->fields[f], data->rows);
+    for (uint32_t u = 0; u < data->users; u++)
+        hash = mix(hash, data->starts[u + 1]);
+    for (size_t i = 0; i < data->starts[data->users]; i++) {
+        const train_event *event = &data->events[i];
+        hash = mix(mix(hash, (uint64_t)event->row << 32 | event->type), (uint64_t)event->time_ms);
+    }
+    for (size_t s = 0; s < SPLITS; s++)
+        hash = mix_impressions(hash, &data->splits[s]);
+    return hash;
+}

@@ -90,6 +90,9 @@ vql_code dataset_read(const char *folder, uint32_t min_count, dataset **out, vql
 /* NULL is allowed. */
 void dataset_free(dataset *data);
 
+/* A number that another data set, or the same with other rows, almost surely does not have. */
+uint64_t dataset_fingerprint(const dataset *data);
+
 /* "train", "valid" and "test": static strings. */
 const char *train_split_name(train_split split);
 

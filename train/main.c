@@ -1,5 +1,5 @@
 /*
- * vql-train: trains models from logs, judges them, and makes logs to try it on.
+ * vql-train: learns models from logs, judges them, and makes logs to try it on.
  */
 #include <string.h>
 
@@ -7,9 +7,10 @@
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "evaluate") == 0)
+    const char *command = argc > 1 ? argv[1] : "";
+    if (strcmp(command, "evaluate") == 0)
         return (int)command_evaluate(argc - 2, argv + 2);
-    if (argc > 1 && strcmp(argv[1], "generate") == 0)
+    if (strcmp(command, "generate") == 0)
         return (int)command_generate(argc - 2, argv + 2);
-    return (int)command_fail("no");
+    return (int)command_train(argc - 1, argv + 1);
 }
