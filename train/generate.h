@@ -14,7 +14,7 @@
  * After each impression comes an event of filler.
  *
  * So the label is in the proportion of two kinds of old events, and nowhere else. The last 50 events
- * are filler, which is the same for all users. And since B / 4 >= 64, any 50 events chosen by the
+ * are filler, drawn alike for all users. And since B / 4 >= 64, any 50 events chosen by the
  * similarity of candidate and event alone are, beside filler, 50 of the same kind, for every user:
  * equal events have equal logits, so a second kind comes in only when the first is used up. Attention
  * over the whole history sees the proportion itself. The most AUC that there is to be had is
@@ -47,8 +47,8 @@ typedef struct generate_spec {
 
 /*
  * Writes events.tsv.gz, impressions.tsv.gz and items.tsv.gz into a folder, which is made if it is
- * not there; none of them may be there. Returns VQL_OK; VQL_VALUE with what of the spec is out of
- * range; VQL_FORMAT when a file cannot be written.
+ * not there; none of the files may be. Returns VQL_OK; VQL_VALUE with what of the spec is out of range; VQL_FORMAT when a file
+ * cannot be written.
  */
 vql_code generate_log(const generate_spec *spec, const char *folder, vql_error *error);
 
