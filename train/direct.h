@@ -1,6 +1,5 @@
 /*
- * Attention of a moment as a sum over its columns (vql.md §6, the first form, and §8's backward):
- * of quantized keys, of exact keys, and of the other kinds that it is compared with.
+ * Attention of a moment as a sum over its history's rows, of every kind.
  */
 #ifndef VQL_TRAIN_DIRECT_H
 #define VQL_TRAIN_DIRECT_H
@@ -15,5 +14,9 @@ void direct_forward(const train_pass *pass, pass_thread *thread, const train_mom
  * those of keys, values, λ and w to the thread's.
  */
 void direct_backward(const train_pass *pass, pass_thread *thread, const train_moment *moment);
+
+/* Adds factor · keys [width] and values [width] to the thread's slopes of the row's head. */
+void direct_add(const train_pass *pass, const pass_thread *thread, uint32_t slot, uint32_t head,
+                float factor, const float *keys, const float *values);
 
 #endif

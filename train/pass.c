@@ -38,7 +38,7 @@ static void free_thread(pass_thread *thread)
     free(thread->mixture_slopes);
     free(thread->slope_room.data);
     free(thread->rows_room.data);
-    free(thread->hours_room.data);
+    free(thread->kappa_room.data);
     free(thread->map_room.data);
     free(thread->column_room.data);
     free(thread->gather_room.data);

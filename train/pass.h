@@ -31,7 +31,7 @@ typedef struct pass_thread {
     double *mixture_slopes;                 /* of w: [H, R] */
     double loss;                            /* Σ BCE */
     double commitment;                      /* Σ of rows' counts times ‖k - C_z‖² */
-    memory_buffer slope_room, rows_room, hours_room, map_room, column_room, gather_room, block_room,
+    memory_buffer slope_room, rows_room, kappa_room, map_room, column_room, gather_room, block_room,
         pointer_room, head_room, select_room;
 } pass_thread;
 

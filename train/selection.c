@@ -30,9 +30,11 @@ static float largest(float *x, size_t count, size_t k)
     return x[target];
 }
 
-const float *selection_top(memory_buffer *room, size_t count, size_t padded, const float *weights,
-                           const float *logits, size_t most)
+const float *selection_top(memory_buffer *room, const train_panel *panel, const float *logits,
+                           size_t most)
 {
+    const size_t count = panel->count, padded = panel->columns;
+    const float *weights = panel->weights;
     if (count <= most)
         return weights;
     float *chosen = memory_floats(room, padded + count);
@@ -52,21 +54,21 @@ const float *selection_top(memory_buffer *room, size_t count, size_t padded, con
     return chosen;
 }
 
-const float *selection_matches(const train_pass *pass, pass_thread *thread, const train_columns *columns,
-                               uint32_t head, size_t impression)
+const float *selection_matches(const train_pass *pass, pass_thread *thread,
+                               const train_panel *panel, size_t impression)
 {
     const uint32_t heads = pass->model->config.heads;
+    const uint32_t head = panel->head;
     const uint64_t own = pass->signatures[impression * heads + head];
-    const float *weights = columns->weights + head * columns->padded;
-    float *out = memory_floats(&thread->select_room, columns->padded);
-    memset(out, 0, columns->padded * sizeof *out);
+    float *out = memory_floats(&thread->select_room, panel->columns);
+    memset(out, 0, panel->columns * sizeof *out);
     const uint64_t lowest =
         UINT64_C(0x1249249249249249) & ((UINT64_C(1) << (SELECTION_BITS * SELECTION_GROUPS)) - 1);
-    for (size_t u = 0; u < columns->count; u++) {
-        const uint64_t apart = own ^ pass->row_signatures[(size_t)columns->slots[u] * heads + head];
+    for (size_t u = 0; u < panel->count; u++) {
+        const uint64_t apart = own ^ pass->row_signatures[(size_t)panel->slots[u] * heads + head];
         const uint64_t differing = (apart | apart >> 1 | apart >> 2) & lowest;
         const int matches = SELECTION_GROUPS - __builtin_popcountll(differing);
-        out[u] = weights[u] * (float)matches;
+        out[u] = panel->weights[u] * (float)matches;
     }
     return out;
 }
