@@ -12,10 +12,10 @@
 #include "dataset.h"
 #include "random.h"
 
-#define HISTORY_START_MS INT64_C(1600000000000)
-#define YEAR_MS          INT64_C(31536000000)
+#define START_MS INT64_C(1600000000000)
+#define DAY_MS   INT64_C(86400000)
 
-enum { PATH_BYTES = 4096, TYPES = 2, MAX_TOPICS = 64 };
+enum { PATH_BYTES = 4096, TYPES = 2, MAX_TOPICS = 64, RECENT_STEP_HOURS = 44 };
 
 typedef enum event_kind { KIND_LIKE, KIND_SKIP, KIND_FILLER } event_kind;
 static const char *const kind_names[] = {"like", "skip", "view"};
@@ -29,7 +29,7 @@ typedef struct output {
 
 /* ---- what there is ---- */
 
-/* B, the events of a topic in a history: four fifths of what the filler at the end leaves. */
+/* B, the events of a topic in a history: four fifths of what the filler at the end leaves, or all. */
 static uint32_t block_of(const generate_spec *spec)
 {
     const uint32_t room = (spec->length - GENERATE_RECENT) / spec->topics;
@@ -52,10 +52,11 @@ static uint32_t first_filler(const generate_spec *spec)
     return 1 + spec->topics * (1 + GENERATE_CANDIDATES);
 }
 
-static uint64_t filler_item(const generate_spec *spec, random_stream stream, uint64_t i)
+/* The item of the user's index-th event of filler: the same for all users. */
+static uint64_t filler_item(const generate_spec *spec, uint32_t index)
 {
     const uint32_t first = first_filler(spec);
-    return first + random_below(stream, i, spec->items + 1 - first);
+    return first + index % (spec->items + 1 - first);
 }
 
 /* The first numbers of a user's stream of events say what interests the user. */
@@ -64,11 +65,18 @@ static bool is_interested(random_stream events, uint32_t topic)
     return random_below(events, topic, 2) == 1;
 }
 
-/* When event `index` of a user happens; impressions come half way to the next. */
-static int64_t event_time(const generate_spec *spec, uint32_t user, uint32_t index)
+/* The events before the filler at the end. */
+static uint32_t old_events(const generate_spec *spec)
 {
-    const int64_t step = YEAR_MS / spec->length;
-    return HISTORY_START_MS + step * index + user % step;
+    return spec->length - GENERATE_RECENT;
+}
+
+/* When the index-th event of a user happens: the old ones on the first day, the others later. */
+static int64_t event_time(const generate_spec *spec, uint32_t index)
+{
+    const uint32_t old = old_events(spec);
+    return index < old ? START_MS + DAY_MS * index / old
+                       : START_MS + DAY_MS + (index + 1 - old) * RECENT_STEP_HOURS * (DAY_MS / 24);
 }
 
 /* ---- files ---- */
@@ -93,7 +101,7 @@ typedef struct urn {
 static urn fill_urn(const generate_spec *spec, random_stream stream)
 {
     const uint32_t block = block_of(spec);
-    urn u = {.total = spec->length - GENERATE_RECENT};
+    urn u = {.total = old_events(spec)};
     u.filler = u.total - spec->topics * block;
     for (uint32_t t = 0; t < spec->topics; t++) {
         const uint32_t likes = is_interested(stream, t) ? block / 4 * 3 : block / 4;
@@ -124,17 +132,16 @@ static event_kind draw(urn *u, const generate_spec *spec, uint64_t number, uint3
 static void put_events(const generate_spec *spec, uint32_t user, output *out)
 {
     const random_stream stream = random_open(spec->seed, RANDOM_EVENTS, user);
-    uint64_t next = spec->topics;
     urn u = fill_urn(spec, stream);
-    for (uint32_t i = 0; i < spec->length + spec->impressions; i++, next += 2) {
+    uint32_t filler = 0;
+    for (uint32_t i = 0; i < spec->length + spec->impressions; i++) {
         uint32_t topic;
         event_kind kind = KIND_FILLER;
         if (u.total > 0)
-            kind = draw(&u, spec, random_below(stream, next, u.total), &topic);
-        const uint64_t item =
-            kind == KIND_FILLER ? filler_item(spec, stream, next + 1) : topic_item(topic);
+            kind = draw(&u, spec, random_below(stream, spec->topics + i, u.total), &topic);
+        const uint64_t item = kind == KIND_FILLER ? filler_item(spec, filler++) : topic_item(topic);
         put(out, "%" PRIu32 "\t%" PRIu64 "\t%s\t%" PRId64 "\n", user + 1, item, kind_names[kind],
-            event_time(spec, user, i));
+            event_time(spec, i));
     }
 }
 
@@ -156,11 +163,9 @@ static void put_impression(const generate_spec *spec, uint32_t user, uint32_t in
     const train_split split = (uint64_t)10 * index < (uint64_t)8 * spec->impressions   ? SPLIT_TRAIN
                               : (uint64_t)10 * index < (uint64_t)9 * spec->impressions ? SPLIT_VALID
                                                                                        : SPLIT_TEST;
-    const int64_t half_ms = YEAR_MS / spec->length / 2;
     put(out, "%" PRIu32 "\t%" PRIu64 "\t%" PRId64 "\t%s\t%d\n", user + 1,
-        candidate_item(spec, topic, candidate),
-        event_time(spec, user, spec->length + index) - half_ms, train_split_name(split),
-        random_uniform(stream, first + 2) < chance);
+        candidate_item(spec, topic, candidate), event_time(spec, spec->length + index) - 1,
+        train_split_name(split), random_uniform(stream, first + 2) < chance);
 }
 
 static void put_impressions(const generate_spec *spec, output *out)

@@ -2,23 +2,23 @@
  * Makes a log with an interest that is planted far back in the histories.
  *
  * There are topics, each with one item that occurs in histories and several that are candidates;
- * all other items are filler. Whether a user is interested in a topic is tossed for each pair. A
- * history of `length` events is a year long, evenly spaced in time:
+ * all other items are filler. Whether a user is interested in a topic is tossed for each pair. The
+ * first events of a history of `length` all happen on one day, the latest 200 in the year after it:
  *
- *   oldest                                                      latest 200       impressions
- *   ├── for each topic B events of its item, shuffled with filler ──┼── filler ──┼── ! filler ! …
+ *   one day                                              the next year         impressions
+ *   ├── of each topic B events, shuffled with filler ──┼── 200 of filler ──┼── ! filler ! filler …
  *
  * Of the B events of a topic that interests the user three quarters have the type `like` and one
- * quarter `skip`; of a topic that does not, the other way round. An impression shows a candidate of a
- * random topic: its label is 1 with probability 0.9 if the topic interests the user, else 0.1.
- * After each impression comes an event of filler.
+ * quarter `skip`; of a topic that does not, the other way round. Filler is of type `view` and goes
+ * through its items in turn, so that all users have the same. An impression shows a candidate of a
+ * random topic: its label is 1 with probability 0.9 if the topic interests the user, else 0.1. After
+ * each impression comes an event of filler.
  *
  * So the label is in the proportion of two kinds of old events, and nowhere else. The last 50 events
- * are filler, drawn alike for all users. And since B / 4 >= 64, any 50 events chosen by the
- * similarity of candidate and event alone are, beside filler, 50 of the same kind, for every user:
- * equal events have equal logits, so a second kind comes in only when the first is used up. Attention
- * over the whole history sees the proportion itself. The most AUC that there is to be had is
- * GENERATE_BEST_AUC.
+ * are the same for every user. And since B / 4 >= 64, so are any 50 events that are chosen by the
+ * similarity of candidate and event alone: equal events have equal logits, so a second kind of the
+ * topic comes in only when the first is used up, which takes 64. Attention over the whole history
+ * sees the proportion. The most AUC that there is to be had is GENERATE_BEST_AUC.
  */
 #ifndef VQL_TRAIN_GENERATE_H
 #define VQL_TRAIN_GENERATE_H

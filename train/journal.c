@@ -125,6 +125,7 @@ static json_t *health(const trainer_epoch *epoch)
 void journal_epoch(journal *j, const trainer_epoch *epoch, uint32_t heads,
                    const metrics_report *report, const char *const *tasks)
 {
+    forget(j, "epoch", (json_int_t)epoch->epoch);
     add(j,
         json_pack("{s:s, s:I, s:b, s:b, s:o, s:o, s:f, s:I, s:o, s:o, s:o, s:o, s:o}", "event",
                   "epoch", "epoch", (json_int_t)epoch->epoch, "quantized", epoch->quantized, "best",

@@ -158,30 +158,39 @@ static uint32_t parse_reals(const char *text, double *out, uint32_t room)
     return 0;
 }
 
+/* Reads the N of "recent:N". */
+static bool parse_count(const char *text, uint32_t *count)
+{
+    return *text == ':' && parse_counts(text + 1, count, 1) == 1 && *count > 0;
+}
+
 static bool set_attention(const char *text, train_config *config)
 {
     static const struct {
         const char *name;
         train_attention attention;
-        bool counts; /* ":N" follows */
     } names[] = {
-        {"vql", ATTENTION_VQL, false},     {"exact", ATTENTION_EXACT, false},
-        {"recent", ATTENTION_EXACT, true}, {"top", ATTENTION_TOP, true},
-        {"sdim", ATTENTION_HASH, false},   {"mean", ATTENTION_MEAN, false},
-        {"none", ATTENTION_NONE, false},
+        {"vql", ATTENTION_VQL},   {"exact", ATTENTION_EXACT}, {"recent", ATTENTION_EXACT},
+        {"top", ATTENTION_TOP},   {"sdim", ATTENTION_HASH},   {"mean", ATTENTION_MEAN},
+        {"none", ATTENTION_NONE},
     };
     const size_t length = strcspn(text, ":");
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strlen(names[i].name) != length || strncmp(names[i].name, text, length) != 0)
-            continue;
-        config->attention = names[i].attention;
-        return names[i].counts
-                   ? text[length] == ':' &&
-                         parse_counts(text + length + 1, &config->attention_count, 1) == 1 &&
-                         config->attention_count > 0
-                   : text[length] == '\0';
+    uint32_t count = UINT32_MAX;
+    size_t i = 0;
+    while (i < sizeof names / sizeof names[0] &&
+           (strlen(names[i].name) != length || strncmp(names[i].name, text, length) != 0))
+        i++;
+    if (i == sizeof names / sizeof names[0])
+        return false;
+    config->attention = names[i].attention;
+    if (strncmp(text, "recent", length) == 0) {
+        const bool parsed = parse_count(text + length, &count);
+        config->max_history = count < config->max_history ? count : config->max_history;
+        return parsed;
     }
-    return false;
+    if (config->attention == ATTENTION_TOP)
+        return parse_count(text + length, &config->attention_count);
+    return text[length] == '\0';
 }
 
 static bool set_codewords(const char *text, train_config *config)
