@@ -14,16 +14,16 @@ static void fill_panel(const train_pass *pass, pass_thread *thread, const train_
     for (size_t u = 0; u < columns->count; u++)
         rows[u] = pass->seen_values + columns->slots[u] * width + panel->head * depth;
     if (backward)
-        panel_gather_across(pass, panel, rows, columns->count, panel->values_across, 0);
+        panel_gather_across(pass, panel, rows, panel->values_across);
     else
-        panel_gather(panel, depth, rows, columns->count, panel->values, 0);
+        panel_gather(panel, depth, rows, panel->values);
     if (!panel_sees_keys(pass))
         return;
     for (size_t u = 0; u < columns->count; u++)
         rows[u] = pass->seen_keys + columns->slots[u] * width + panel->head * depth;
-    panel_gather_across(pass, panel, rows, columns->count, panel->keys_across, 0);
+    panel_gather_across(pass, panel, rows, panel->keys_across);
     if (backward)
-        panel_gather(panel, depth, rows, columns->count, panel->keys, 0);
+        panel_gather(panel, depth, rows, panel->keys);
 }
 
 static train_panel head_panel(const train_pass *pass, pass_thread *thread,

@@ -54,27 +54,24 @@ train_panel panel_of(const train_pass *pass, pass_thread *thread, uint32_t head,
     return made;
 }
 
-void panel_gather(const train_panel *panel, size_t depth, const float *const *rows, size_t count,
-                  loops_matrix narrow, size_t first)
+void panel_gather(const train_panel *panel, size_t depth, const float *const *rows,
+                  loops_matrix narrow)
 {
-    const size_t end = first + count == panel->count ? panel->columns : first + count;
-    for (size_t u = first; u < end; u++) {
+    for (size_t u = 0; u < panel->columns; u++) {
         float *to = narrow.at + u * narrow.stride;
         const size_t used = u < panel->count ? depth : 0;
         if (used > 0)
-            memcpy(to, rows[u - first], depth * sizeof *to);
+            memcpy(to, rows[u], depth * sizeof *to);
         for (size_t j = used; j < narrow.stride; j++)
             to[j] = 0.0F;
     }
 }
 
 void panel_gather_across(const train_pass *pass, const train_panel *panel, const float *const *rows,
-                         size_t count, loops_matrix across, size_t first)
+                         loops_matrix across)
 {
     const size_t depth = pass->model->head_width;
-    pass->loops->transpose(count, depth, rows, (loops_matrix){across.at + first, across.stride});
-    if (first + count < panel->count)
-        return;
+    pass->loops->transpose(panel->count, depth, rows, across);
     for (size_t k = 0; k < depth; k++)
         for (size_t u = panel->count; u < panel->columns; u++)
             across.at[k * across.stride + u] = 0.0F;

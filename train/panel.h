@@ -34,11 +34,11 @@ bool panel_sees_keys(const train_pass *pass);
 train_panel panel_of(const train_pass *pass, pass_thread *thread, uint32_t head, size_t count,
                      bool backward);
 
-/* Copies row u's number `offset` and the d - 1 after it to column u, for u < count: both forms. */
-void panel_gather(const train_panel *panel, size_t depth, const float *const *rows, size_t count,
-                  loops_matrix narrow, size_t first);
+/* Fills in a matrix of the panel from the columns' rows [count], of which each has d numbers. */
+void panel_gather(const train_panel *panel, size_t depth, const float *const *rows,
+                  loops_matrix narrow);
 void panel_gather_across(const train_pass *pass, const train_panel *panel, const float *const *rows,
-                         size_t count, loops_matrix across, size_t first);
+                         loops_matrix across);
 
 /* Writes the head's o of the moment's impressions into pass->inputs. */
 void panel_forward(const train_pass *pass, pass_thread *thread, const train_panel *panel,

@@ -8,6 +8,7 @@
 #include "product.h"
 #include "random.h"
 #include "rows.h"
+#include "scan.h"
 #include "selection.h"
 #include "tower.h"
 
@@ -46,6 +47,11 @@ static void free_thread(pass_thread *thread)
     free(thread->pointer_room.data);
     free(thread->head_room.data);
     free(thread->select_room.data);
+    free(thread->chunk_room.data);
+    free(thread->cache_room.data);
+    free(thread->view_room.data);
+    free(thread->stack_room.data);
+    free(thread->debt_room.data);
 }
 
 static void draw_planes(train_pass *pass)
@@ -165,11 +171,46 @@ static void query(const train_pass *pass, const pass_thread *thread)
     }
 }
 
+/* The thread's moments of one user, from *at on, which is moved behind them. */
+static size_t next_user(const train_pass *pass, const pass_thread *thread, size_t *at)
+{
+    const train_moment *moments = pass->batch->moments;
+    const size_t begin = *at;
+    while (*at < thread->moments.end && moments[*at].user == moments[begin].user)
+        ++*at;
+    return *at - begin;
+}
+
+static void attend(const train_pass *pass, pass_thread *thread)
+{
+    for (size_t at = thread->moments.begin; at < thread->moments.end;) {
+        const train_moment *moments = &pass->batch->moments[at];
+        const size_t count = next_user(pass, thread, &at);
+        if (scan_pays(pass, moments, count))
+            scan_forward(pass, thread, moments, count);
+        else
+            for (size_t i = 0; i < count; i++)
+                direct_forward(pass, thread, &moments[i]);
+    }
+}
+
+static void attend_backward(const train_pass *pass, pass_thread *thread)
+{
+    for (size_t at = thread->moments.begin; at < thread->moments.end;) {
+        const train_moment *moments = &pass->batch->moments[at];
+        const size_t count = next_user(pass, thread, &at);
+        if (scan_pays(pass, moments, count))
+            scan_backward(pass, thread, moments, count);
+        else
+            for (size_t i = 0; i < count; i++)
+                direct_backward(pass, thread, &moments[i]);
+    }
+}
+
 static void forward_moments(const train_pass *pass, pass_thread *thread)
 {
     query(pass, thread);
-    for (size_t i = thread->moments.begin; i < thread->moments.end; i++)
-        direct_forward(pass, thread, &pass->batch->moments[i]);
+    attend(pass, thread);
     tower_forward(pass, thread);
 }
 
@@ -180,20 +221,20 @@ static void forward_share(void *context, uint32_t thread, uint32_t threads)
     forward_moments(pass, &pass->thread[thread]);
 }
 
-static void begin(train_pass *pass, const train_batch *batch, bool backward)
+static void begin(train_pass *pass, const train_batch *batch, bool backward, bool quantized)
 {
     pass->batch = batch;
     pass->backward = backward;
-    pass->quantized = pass->model->quantized;
+    pass->quantized = quantized && pass->model->quantized;
     pass->kernel = train_kernel_of(pass->model, pass->mixture);
     lay_out(pass);
     divide(pass);
     rows_forward(pass);
 }
 
-void pass_forward(train_pass *pass, const train_batch *batch)
+void pass_forward(train_pass *pass, const train_batch *batch, bool quantized)
 {
-    begin(pass, batch, false);
+    begin(pass, batch, false, quantized);
     crew_run(pass->crew, forward_share, pass);
 }
 
@@ -241,8 +282,7 @@ static void train_share(void *context, uint32_t number, uint32_t threads)
     clear_thread(pass, thread);
     forward_moments(pass, thread);
     tower_backward(pass, thread);
-    for (size_t i = thread->moments.begin; i < thread->moments.end; i++)
-        direct_backward(pass, thread, &pass->batch->moments[i]);
+    attend_backward(pass, thread);
     query_backward(pass, thread);
 }
 
@@ -286,7 +326,7 @@ static void clear_embeddings(void *context, uint32_t thread, uint32_t threads)
 double pass_train(train_pass *pass, const train_batch *batch, uint64_t step, double *commitment)
 {
     pass->step = step;
-    begin(pass, batch, true);
+    begin(pass, batch, true, true);
     crew_run(pass->crew, train_share, pass);
     rows_backward(pass);
     crew_run(pass->crew, clear_embeddings, pass);

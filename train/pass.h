@@ -32,7 +32,8 @@ typedef struct pass_thread {
     double loss;                            /* Σ BCE */
     double commitment;                      /* Σ of rows' counts times ‖k - C_z‖² */
     memory_buffer slope_room, rows_room, kappa_room, map_room, column_room, gather_room, block_room,
-        pointer_room, head_room, select_room;
+        pointer_room, head_room, select_room, chunk_room, cache_room, view_room, stack_room,
+        debt_room;
 } pass_thread;
 
 typedef struct train_pass {
@@ -76,8 +77,11 @@ typedef struct train_pass {
 train_pass *pass_new(train_model *model, train_crew *crew);
 void pass_free(train_pass *pass);
 
-/* Computes the logits of the batch, which are valid until the next pass. */
-void pass_forward(train_pass *pass, const train_batch *batch);
+/*
+ * Computes the logits of the batch, which are valid until the next pass; with attention over
+ * codewords, if the model has them, or else over keys.
+ */
+void pass_forward(train_pass *pass, const train_batch *batch, bool quantized);
 
 /*
  * Computes the logits, and writes the gradient of the mean loss of the batch to every parameter.

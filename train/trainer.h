@@ -106,8 +106,9 @@ typedef struct trainer_error {
 } trainer_error;
 
 /*
- * Compares attention over codewords with attention over keys. The model must be quantized. diam is
- * that of the head's values, from above: twice the largest distance from their mean.
+ * Compares attention over codewords with attention over keys, on impressions in order of user and
+ * time. The model must be quantized. diam is that of the head's values in the history, from above:
+ * twice the largest distance from their mean.
  */
 trainer_error trainer_measure_error(trainer *trainer, const train_impression *impressions,
                                     size_t count);

@@ -15,7 +15,7 @@ void trainer_score(trainer *t, const train_impression *impressions, size_t count
     for (size_t i = 0; i < count; i += JUDGE_BATCH) {
         const size_t part = count - i < JUDGE_BATCH ? count - i : JUDGE_BATCH;
         batch_fill(t->batch, impressions + i, NULL, part, most);
-        pass_forward(t->pass, t->batch);
+        pass_forward(t->pass, t->batch, true);
         memcpy(logits + i * tasks, t->pass->logits, part * tasks * sizeof *logits);
     }
 }

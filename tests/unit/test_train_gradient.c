@@ -3,18 +3,11 @@
  * it (vql.md §10, 5): of every kind of attention that has one, with codes frozen.
  */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "batch.h"
-#include "census.h"
 #include "check_main.h"
-#include "codebook.h"
-#include "crew.h"
-#include "pass.h"
-#include "train_fixture.h"
 #include "train_reference.h"
+#include "train_rig.h"
 
 /*
  * How far a gradient in float32 may be from the difference, in parts of the tensor's largest: some
@@ -25,27 +18,10 @@ static const double gradient_tolerance = 1e-4;
 /* What gradients of a tensor that is 0 on purpose may be: of roundings alone. */
 static const double gradient_zero = 1e-7;
 
-static const double difference_step = 1e-5;
+/* How far the loss may be from the reference's, in parts of it: a few roundings. */
+static const double loss_tolerance = 1e-6;
 
-static train_config small_config(void)
-{
-    train_config config = train_config_default();
-    config.width = 8;
-    config.heads = 4;
-    config.groups = 2;
-    config.kernels = 2;
-    config.item_width = 3;
-    config.field_width = 2;
-    config.type_width = 2;
-    config.hidden_layers = 1;
-    config.hidden[0] = 5;
-    config.decay_start[0] = 0.01;
-    config.decay_start[1] = 0.5;
-    config.commitment = 0.25;
-    for (uint32_t g = 0; g < TRAIN_MAX_GROUPS; g++)
-        config.codewords[g] = 3 + g;
-    return config;
-}
+static const double difference_step = 1e-5;
 
 static const fixture_shape small_shape = {
     .users = 4,
@@ -58,31 +34,6 @@ static const fixture_shape small_shape = {
     .impressions = 3,
     .seed = 5,
 };
-
-/* Weights and embeddings of a size that a trained model has; kernels that differ by head. */
-static void stir(train_model *model)
-{
-    for (uint32_t i = 0; i < model->parameter_count; i++) {
-        train_tensor *tensor = &model->parameters[i];
-        const size_t size = (size_t)tensor->rows * tensor->columns;
-        for (size_t j = 0; j < size; j++) {
-            if (tensor->rate == RATE_EMBEDDING || tensor == model->type)
-                tensor->value[j] *= 10.0F;
-            if (tensor == model->raw_weight && model->config.kernels > 0)
-                tensor->value[j] = 0.5F * sinf((float)(j + 1));
-        }
-    }
-}
-
-static void quantize(train_model *model, train_crew *crew)
-{
-    for (size_t i = 0; i < (size_t)model->data->rows * model->data->event_types; i++)
-        model->counts[i] = 1.0F + (float)(i % 3);
-    train_census census = {0};
-    census_take(&census, model, crew);
-    codebook_begin(model, crew, &census.rows);
-    census_release(&census);
-}
 
 static void compare_tensor(const train_model *model, train_reference *reference, uint32_t number,
                            const train_impressions *impressions)
@@ -110,52 +61,45 @@ static void compare_tensor(const train_model *model, train_reference *reference,
     free(differences);
 }
 
-static void compare(const train_config *config, const fixture_shape *shape)
+static void compare(const train_config *config)
 {
-    dataset *data = fixture_dataset(shape);
-    const train_impressions *impressions = &data->splits[SPLIT_TRAIN];
-    train_crew *crew = crew_new(config->threads);
-    train_history *history = history_new(data);
-    train_batch *batch = batch_new(data, history);
-    train_model *model = NULL;
-    ck_assert_int_eq(train_config_check(config, NULL), VQL_OK);
-    ck_assert_int_eq(train_model_new(config, data, &model, NULL), VQL_OK);
-    stir(model);
-    if (config->attention == ATTENTION_VQL && config->warm_epochs == 0)
-        quantize(model, crew);
-    train_pass *pass = pass_new(model, crew);
-    batch_fill(batch, impressions->at, NULL, impressions->count, config->max_history);
-    double commitment = 0.0;
-    double loss = pass_train(pass, batch, 0, &commitment);
-    loss += config->commitment * commitment;
+    train_rig rig = rig_open(config, &small_shape);
+    const train_model *model = rig.model;
+    const train_impressions *impressions = &rig.data->splits[SPLIT_TRAIN];
+    const double loss = rig_train(&rig);
     train_reference *reference = reference_new(model, impressions);
     const double expected = reference_loss(reference, impressions);
-    ck_assert_msg(fabs(loss - expected) <= 1e-5 * expected, "loss %.9g, by the reference %.9g",
-                  loss, expected);
+    ck_assert_msg(fabs(loss - expected) <= loss_tolerance * expected,
+                  "loss %.9g, by the reference %.9g", loss, expected);
     for (uint32_t i = 0; i < model->parameter_count; i++)
         if (model->parameters[i].rate != RATE_FROZEN)
             compare_tensor(model, reference, i, impressions);
     reference_free(reference);
-    pass_free(pass);
-    train_model_free(model);
-    batch_free(batch);
-    history_free(history);
-    crew_free(crew);
-    dataset_free(data);
+    rig_close(&rig);
 }
 
 static void check_config(void (*change)(train_config *config))
 {
-    train_config config = small_config();
-    config.warm_epochs = 0;
+    train_config config = rig_config();
     if (change != NULL)
         change(&config);
-    compare(&config, &small_shape);
+    compare(&config);
 }
 
 START_TEST(quantized)
 {
     check_config(NULL);
+}
+END_TEST
+
+static void scanned(train_config *config)
+{
+    config->form = FORM_SCAN;
+}
+
+START_TEST(scan)
+{
+    check_config(scanned);
 }
 END_TEST
 
@@ -283,6 +227,7 @@ int main(void)
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 120.0);
     tcase_add_test(all, quantized);
+    tcase_add_test(all, scan);
     tcase_add_test(all, warm_phase);
     tcase_add_test(all, exact_keys);
     tcase_add_test(all, last_events);
