@@ -3,14 +3,17 @@
  */
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "metrics_text.h"
 #include "model_load.h"
+#include "new_file.h"
 #include "progress.h"
 #include "serving.h"
 
@@ -19,6 +22,7 @@ enum { MAX_MODEL_GIB = 1024 };
 typedef struct evaluate_fields {
     char *config_file;
     char *data;
+    char *scores;   /* NULL: none */
     uint32_t split; /* a train_split */
     uint32_t max_history;
     uint32_t cache_format;   /* a vql_cache_format */
@@ -50,6 +54,8 @@ static const option options[] = {
     {"scoring-format", OPTION_CHOICE, FIELD(scoring_format), "int16", 0, 0, scoring_formats,
      "The numbers that attention is computed with, as vqld has it."},
     {"threads", OPTION_COUNT, FIELD(threads), "0", 0, 256, NULL, "0: one for each core."},
+    {"scores", OPTION_FILE, FIELD(scores), NULL, 0, 0, NULL,
+     "A file to write each impression's probabilities to, tab separated."},
     {"json", OPTION_FLAG, FIELD(json), "false", 0, 0, NULL, "Print one JSON object, not a table."},
     {"config", OPTION_FILE, FIELD(config_file), NULL, 0, 0, NULL,
      "A file of lines \"name = value\" for any of these options but this one."},
@@ -88,6 +94,32 @@ static command_status print_json(const char *path, const evaluate_fields *fields
     (void)putchar('\n');
     json_decref(json);
     return COMMAND_DONE;
+}
+
+/* Writes the probabilities of all impressions. */
+static command_status write_scores(const evaluate_fields *fields, const dataset *data,
+                                   const serving_match *match, const float *logits)
+{
+    new_file out;
+    const train_impressions *split = &data->splits[fields->split];
+    int failure = new_file_open(&out, fields->scores);
+    if (failure == 0) {
+        (void)fputs("user_id\titem_id\ttimestamp_ms", out.stream);
+        for (uint32_t t = 0; t < match->tasks; t++)
+            (void)fprintf(out.stream, "\t%s", data->task_names[match->columns[t]]);
+        for (size_t i = 0; i < split->count; i++) {
+            const train_impression *at = &split->at[i];
+            (void)fprintf(out.stream, "\n%" PRIu64 "\t%" PRIu64 "\t%" PRId64,
+                          data->user_ids[at->user], data->item_ids[at->row], at->time_ms);
+            for (uint32_t t = 0; t < match->tasks; t++)
+                (void)fprintf(out.stream, "\t%.9g",
+                              1.0 / (1.0 + exp(-(double)logits[i * match->tasks + t])));
+        }
+        (void)fputc('\n', out.stream);
+        failure = new_file_close(&out, true);
+    }
+    return failure == 0 ? COMMAND_DONE
+                        : command_fail("scores: %s: %s", fields->scores, strerror(failure));
 }
 
 /* Judges the logits and prints the figures. */
@@ -137,6 +169,8 @@ static command_status evaluate(const char *path, const evaluate_fields *fields, 
         progress_end(&w.bar);
         status = print_figures(path, fields, data, &match, logits,
                                (double)(command_now_ns() - start_ns) / 1e9);
+        if (status == COMMAND_DONE && fields->scores != NULL)
+            status = write_scores(fields, data, &match, logits);
     } else {
         (void)command_fail("no memory to score %zu impressions", split->count);
     }
