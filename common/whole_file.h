@@ -19,8 +19,8 @@ typedef struct whole_file_error {
 } whole_file_error;
 
 /*
- * Reads a regular file of at most max_gib GiB into *bytes, which the caller frees. On failure *bytes
- * and *size are untouched.
+ * Reads a regular file of at most max_gib GiB into *bytes, which the caller frees. On failure
+ * *bytes and *size are untouched.
  */
 whole_file_result whole_file_read(const char *path, uint32_t max_gib, void **bytes, size_t *size,
                                   whole_file_error *error);

@@ -58,7 +58,7 @@ static void count_values(const log_files *files, const log_field *from, const ui
     }
 }
 
-/* Makes a field of the rows' values. Items that are not listed follow the listed ones, with none. */
+/* Makes a field of the rows' values. Items that are not listed come last, with none. */
 static bool make_field(const log_files *files, const log_field *from, const uint32_t *counts,
                        const uint32_t *rows, uint32_t row_count, uint32_t min_count,
                        train_field *field)

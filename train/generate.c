@@ -29,7 +29,7 @@ typedef struct output {
 
 /* ---- what there is ---- */
 
-/* B, the events of a topic in a history: four fifths of what the filler at the end leaves, or all. */
+/* B, a topic's events in a history: four fifths of what the filler at the end leaves, or all. */
 static uint32_t block_of(const generate_spec *spec)
 {
     const uint32_t room = (spec->length - GENERATE_RECENT) / spec->topics;

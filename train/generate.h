@@ -11,14 +11,14 @@
  * Of the B events of a topic that interests the user three quarters have the type `like` and one
  * quarter `skip`; of a topic that does not, the other way round. Filler is of type `view` and goes
  * through its items in turn, so that all users have the same. An impression shows a candidate of a
- * random topic: its label is 1 with probability 0.9 if the topic interests the user, else 0.1. After
- * each impression comes an event of filler.
+ * random topic: its label is 1 with probability 0.9 if the topic interests the user, else 0.1.
+ * After each impression comes an event of filler.
  *
- * So the label is in the proportion of two kinds of old events, and nowhere else. The last 50 events
- * are the same for every user. And since B / 4 >= 64, so are any 50 events that are chosen by the
- * similarity of candidate and event alone: equal events have equal logits, so a second kind of the
- * topic comes in only when the first is used up, which takes 64. Attention over the whole history
- * sees the proportion. The most AUC that there is to be had is GENERATE_BEST_AUC.
+ * So the label is in the proportion of two kinds of old events, and nowhere else. The last 50
+ * events are the same for every user. And since B / 4 >= 64, so are any 50 events that are chosen
+ * by the similarity of candidate and event alone: equal events have equal logits, so a second kind
+ * of the topic comes in only when the first is used up, which takes 64. Attention over the whole
+ * history sees the proportion. The most AUC that there is to be had is GENERATE_BEST_AUC.
  */
 #ifndef VQL_TRAIN_GENERATE_H
 #define VQL_TRAIN_GENERATE_H
@@ -47,8 +47,8 @@ typedef struct generate_spec {
 
 /*
  * Writes events.tsv.gz, impressions.tsv.gz and items.tsv.gz into a folder, which is made if it is
- * not there; none of the files may be. Returns VQL_OK; VQL_VALUE with what of the spec is out of range; VQL_FORMAT when a file
- * cannot be written.
+ * not there; none of the files may be. Returns VQL_OK; VQL_VALUE with what of the spec is out of
+ * range; VQL_FORMAT when a file cannot be written.
  */
 vql_code generate_log(const generate_spec *spec, const char *folder, vql_error *error);
 

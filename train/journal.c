@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * Takes the lines of an event out that are not before `number` by that key: a resumed training comes
- * to them again. The file keeps them.
+ * Takes the lines of an event out that are not before `number` by that key: a resumed training
+ * comes to them again. The file keeps them.
  */
 static void forget(journal *j, const char *event, json_int_t number)
 {

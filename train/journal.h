@@ -19,9 +19,9 @@ typedef struct journal {
 } journal;
 
 /*
- * Opens a journal that is written to path; NULL: to none. If `resume`, it goes on with what the file
- * holds, as far as that can be read; else the file begins anew. Returns VQL_OK, VQL_NO_MEMORY or
- * VQL_FORMAT.
+ * Opens a journal that is written to path; NULL: to none. If `resume`, it goes on with what the
+ * file holds, as far as that can be read; else the file begins anew. Returns VQL_OK, VQL_NO_MEMORY
+ * or VQL_FORMAT.
  */
 vql_code journal_open(journal *j, const char *path, bool resume, vql_error *error);
 

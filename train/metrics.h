@@ -22,7 +22,7 @@ typedef struct metrics {
      * NaN unless there are both.
      */
     double auc;
-    /* The mean of the users' AUC, weighted by their impressions, of users that have both; or NaN. */
+    /* The mean of the users' AUC, weighted by impressions, of users that have both; or NaN. */
     double gauc;
     double log_loss; /* the mean of -log of the probability given to the label; NaN of nothing */
 } metrics;

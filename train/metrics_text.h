@@ -14,8 +14,9 @@ struct json_t;
 void metrics_print(const metrics_report *report, const char *const *names, FILE *out);
 
 /*
- * { TASK: { "impressions", "positives", "auc", "gauc", "log_loss", "by_length": [ { "from", "to" and
- * the same }, … ] }, … }, with null for NaN and for no end. The caller owns it; NULL: no memory.
+ * { TASK: { "impressions", "positives", "auc", "gauc", "log_loss", "by_length": [ { "from", "to"
+ * and the same }, … ] }, … }, with null for NaN and for no end. The caller owns it; NULL: no
+ * memory.
  */
 struct json_t *metrics_json(const metrics_report *report, const char *const *names);
 

@@ -169,7 +169,7 @@ static void on_epoch(void *context, const trainer_epoch *epoch)
 
 /* ---- the end ---- */
 
-/* Measures attention's error on some test impressions of each bucket of lengths; returns how many. */
+/* Measures attention's error on test impressions of each bucket of lengths; returns of how many. */
 static size_t measure_errors(session *s, journal_error *errors)
 {
     const train_impressions *split = &s->data->splits[SPLIT_TEST];

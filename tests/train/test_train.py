@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """vql-train from end to end: a log made, models trained on it, judged, and served by vqld.
 
-The log has an interest that shows in the old part of the histories alone (train/generate.h): a model
-that sees the last 50 events, or the 50 most like the candidate, must not find it, and attention over
-the whole history must, exact or over codewords.
+The log has an interest that shows in the old part of the histories alone (train/generate.h): a
+model that sees the last 50 events, or the 50 most like the candidate, must not find it, and
+attention over the whole history must, exact or over codewords.
 """
 
 import argparse
