@@ -185,21 +185,56 @@ static size_t nearest(size_t columns, const float *offsets, const float *x)
     return found;
 }
 
+/*
+ * A step of transposing 16 by 16: of each pair of rows that differ in one bit of their number, the
+ * numbers whose place has that bit in the one change places with those that have it not in the other.
+ */
+#define EXCHANGE(rows, bit, low, high)                                                             \
+    for (size_t i = 0; i < LOOPS_LANES; i++)                                                       \
+        if ((i & (bit)) == 0) {                                                                    \
+            const lanes a = (rows)[i], b = (rows)[i | (bit)];                                      \
+            (rows)[i] = __builtin_shufflevector(a, b, low);                                        \
+            (rows)[i | (bit)] = __builtin_shufflevector(a, b, high);                               \
+        }
+
+#define LOW_1  0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define HIGH_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+#define LOW_2  0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define HIGH_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define LOW_4  0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define HIGH_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define LOW_8  0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define HIGH_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+
+/* 16 rows' numbers from k to k + 15. */
+INLINE void transpose_square(const float *const *from, size_t k, float *to, size_t stride)
+{
+    lanes rows[LOOPS_LANES];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < LOOPS_LANES; i++)
+        rows[i] = *(const lanes *)(from[i] + k);
+#pragma GCC unroll 16
+    EXCHANGE(rows, 1U, LOW_1, HIGH_1)
+#pragma GCC unroll 16
+    EXCHANGE(rows, 2U, LOW_2, HIGH_2)
+#pragma GCC unroll 16
+    EXCHANGE(rows, 4U, LOW_4, HIGH_4)
+#pragma GCC unroll 16
+    EXCHANGE(rows, 8U, LOW_8, HIGH_8)
+#pragma GCC unroll 16
+    for (size_t j = 0; j < LOOPS_LANES; j++)
+        *(lanes *)(to + (k + j) * stride) = rows[j];
+}
+
 static void transpose(size_t count, size_t depth, const float *const *rows, loops_matrix out)
 {
-    size_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        const float *r0 = rows[i], *r1 = rows[i + 1], *r2 = rows[i + 2], *r3 = rows[i + 3];
-        for (size_t k = 0; k < depth; k++) {
-            float *to = out.at + k * out.stride + i;
-            to[0] = r0[k];
-            to[1] = r1[k];
-            to[2] = r2[k];
-            to[3] = r3[k];
-        }
-    }
-    for (; i < count; i++)
-        for (size_t k = 0; k < depth; k++)
+    const size_t squares = count / LOOPS_LANES * LOOPS_LANES;
+    const size_t whole = depth / LOOPS_LANES * LOOPS_LANES;
+    for (size_t i = 0; i < squares; i += LOOPS_LANES)
+        for (size_t k = 0; k < whole; k += LOOPS_LANES)
+            transpose_square(rows + i, k, out.at + i, out.stride);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = i < squares ? whole : 0; k < depth; k++)
             out.at[k * out.stride + i] = rows[i][k];
 }
 
