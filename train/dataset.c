@@ -148,7 +148,7 @@ static void sort(void *array, size_t count, size_t bytes,
 static vql_code make_events(dataset *data, log_files *files, const uint32_t *rows, vql_error *error)
 {
     sort(files->events, files->event_count, sizeof *files->events, compare_events);
-    data->events = malloc((files->event_count + 1) * sizeof *data->events);
+    data->events = calloc(files->event_count + 1, sizeof *data->events);
     data->starts = calloc(data->users + 1u, sizeof *data->starts);
     if (data->events == NULL || data->starts == NULL)
         return vql_fail(error, VQL_NO_MEMORY, "no memory for %zu events", files->event_count);
@@ -224,7 +224,7 @@ vql_code dataset_read(const char *folder, uint32_t min_count, dataset **out, vql
         return vql_fail(error, VQL_NO_MEMORY, "no memory for a data set");
     vql_code code = log_files_read(folder, &files, error);
     if (code == VQL_OK) {
-        rows = malloc(files.items.count * sizeof *rows);
+        rows = calloc(files.items.count, sizeof *rows);
         code = rows != NULL ? make_dataset(data, &files, min_count, rows, error)
                             : vql_fail(error, VQL_NO_MEMORY, "no memory for %" PRIu32 " items",
                                        files.items.count);

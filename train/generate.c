@@ -1,5 +1,6 @@
 #include "generate.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -56,6 +57,7 @@ static uint32_t first_filler(const generate_spec *spec)
 static uint64_t filler_item(const generate_spec *spec, uint32_t index)
 {
     const uint32_t first = first_filler(spec);
+    assert(first <= spec->items);
     return first + index % (spec->items + 1 - first);
 }
 

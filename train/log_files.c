@@ -288,7 +288,7 @@ static vql_code read_values(const table_reader *reader, uint32_t index)
 static vql_code read_item(const table_reader *reader, size_t *offset_capacity)
 {
     log_files *files = reader->files;
-    uint32_t item;
+    uint32_t item = ID_NONE;
     const vql_code code = read_id(reader, 0, "item_id", &files->items, &item);
     if (code != VQL_OK)
         return code;

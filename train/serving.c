@@ -205,8 +205,8 @@ vql_code serving_score(const dataset *data, train_split split, const vql_catalog
               .catalog = catalog,
               .match = match,
               .options = options,
-              .logits = logits,
               .lock = PTHREAD_MUTEX_INITIALIZER};
+    w.logits = logits;
     pthread_t threads[MAX_THREADS];
     uint32_t started = 0;
     while (started + 1 < options->threads && started < MAX_THREADS &&
