@@ -61,10 +61,11 @@ static uint64_t filler_item(const generate_spec *spec, uint32_t index)
     return first + index % (spec->items + 1 - first);
 }
 
-/* The first numbers of a user's stream of events say what interests the user. */
-static bool is_interested(random_stream events, uint32_t topic)
+/* Of two neighbours one is interested in a topic and the other is not. */
+static bool is_interested(const generate_spec *spec, uint32_t user, uint32_t topic)
 {
-    return random_below(events, topic, 2) == 1;
+    const random_stream pair = random_open(spec->seed, RANDOM_INTERESTS, user / 2);
+    return random_below(pair, topic, 2) == user % 2;
 }
 
 /* The events before the filler at the end. */
@@ -100,13 +101,13 @@ typedef struct urn {
     uint32_t total;
 } urn;
 
-static urn fill_urn(const generate_spec *spec, random_stream stream)
+static urn fill_urn(const generate_spec *spec, uint32_t user)
 {
     const uint32_t block = block_of(spec);
     urn u = {.total = old_events(spec)};
     u.filler = u.total - spec->topics * block;
     for (uint32_t t = 0; t < spec->topics; t++) {
-        const uint32_t likes = is_interested(stream, t) ? block / 4 * 3 : block / 4;
+        const uint32_t likes = is_interested(spec, user, t) ? block / 4 * 3 : block / 4;
         u.left[t][KIND_LIKE] = likes;
         u.left[t][KIND_SKIP] = block - likes;
     }
@@ -134,13 +135,13 @@ static event_kind draw(urn *u, const generate_spec *spec, uint64_t number, uint3
 static void put_events(const generate_spec *spec, uint32_t user, output *out)
 {
     const random_stream stream = random_open(spec->seed, RANDOM_EVENTS, user);
-    urn u = fill_urn(spec, stream);
+    urn u = fill_urn(spec, user);
     uint32_t filler = 0;
     for (uint32_t i = 0; i < spec->length + spec->impressions; i++) {
         uint32_t topic;
         event_kind kind = KIND_FILLER;
         if (u.total > 0)
-            kind = draw(&u, spec, random_below(stream, spec->topics + i, u.total), &topic);
+            kind = draw(&u, spec, random_below(stream, i, u.total), &topic);
         const uint64_t item = kind == KIND_FILLER ? filler_item(spec, filler++) : topic_item(topic);
         put(out, "%" PRIu32 "\t%" PRIu64 "\t%s\t%" PRId64 "\n", user + 1, item, kind_names[kind],
             event_time(spec, i));
@@ -156,12 +157,12 @@ static void put_all_events(const generate_spec *spec, output *out)
 
 static void put_impression(const generate_spec *spec, uint32_t user, uint32_t index, output *out)
 {
-    const random_stream events = random_open(spec->seed, RANDOM_EVENTS, user);
     const random_stream stream = random_open(spec->seed, RANDOM_IMPRESSIONS, user);
     const uint64_t first = (uint64_t)3 * index;
     const uint32_t topic = (uint32_t)random_below(stream, first, spec->topics);
     const uint64_t candidate = random_below(stream, first + 1, GENERATE_CANDIDATES);
-    const double chance = is_interested(events, topic) ? GENERATE_BEST_AUC : 1 - GENERATE_BEST_AUC;
+    const double chance =
+        is_interested(spec, user, topic) ? GENERATE_BEST_AUC : 1 - GENERATE_BEST_AUC;
     const train_split split = (uint64_t)10 * index < (uint64_t)8 * spec->impressions   ? SPLIT_TRAIN
                               : (uint64_t)10 * index < (uint64_t)9 * spec->impressions ? SPLIT_VALID
                                                                                        : SPLIT_TEST;

@@ -2,7 +2,8 @@
  * Makes a log with an interest that is planted far back in the histories.
  *
  * There are topics, each with one item that occurs in histories and several that are candidates;
- * all other items are filler. Whether a user is interested in a topic is tossed for each pair. The
+ * all other items are filler. Of every two users one is interested in a topic and the other is
+ * not, so that a topic by itself tells nothing; which one is tossed for every topic. The
  * first events of a history of `length` all happen on one day, the latest 200 in the year after it:
  *
  *   one day                                              the next year         impressions
