@@ -17,6 +17,7 @@ typedef enum random_purpose {
     RANDOM_HASH,        /* the signatures' planes */
     RANDOM_EVENTS,      /* of a generated log, by user */
     RANDOM_IMPRESSIONS, /* likewise */
+    RANDOM_INTERESTS,   /* likewise, by pair of users */
 } random_purpose;
 
 typedef struct random_stream {
