@@ -21,8 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     char path[32];
     (void)snprintf(path, sizeof path, "/dev/fd/%d", fd);
     char program[] = "vqld";
-    char option[] = "--config";
-    char *const arguments[] = {program, option, path, NULL};
+    char flag[] = "--config";
+    char *const arguments[] = {program, flag, path, NULL};
     char *const environment[] = {NULL};
     config c;
     config_error error = {.text = ""};
