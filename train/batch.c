@@ -102,8 +102,8 @@ static void count_rows(train_batch *batch)
     }
 }
 
-void batch_fill(train_batch *batch, const train_impression *from, const uint32_t *picks, size_t count,
-                uint32_t max_history)
+void batch_fill(train_batch *batch, const train_impression *from, const uint32_t *picks,
+                size_t count, uint32_t max_history)
 {
     for (size_t i = 0; i < batch->row_count; i++)
         batch->slots[batch->rows[i]] = BATCH_NO_SLOT;

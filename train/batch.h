@@ -43,7 +43,7 @@ void batch_free(train_batch *batch);
  * Fills the batch with impressions from[picks[0 … count - 1]], or from[0 … count - 1] when picks is
  * NULL. They must be in order of user and time. Histories are cut to the last max_history events.
  */
-void batch_fill(train_batch *batch, const train_impression *from, const uint32_t *picks, size_t count,
-                uint32_t max_history);
+void batch_fill(train_batch *batch, const train_impression *from, const uint32_t *picks,
+                size_t count, uint32_t max_history);
 
 #endif

@@ -46,8 +46,8 @@ void codebook_assign_group(const train_model *model, const train_loops *loops, u
     }
 }
 
-void codebook_assign(const train_model *model, const train_loops *loops, const float *keys, size_t count,
-                     memory_buffer *room, uint32_t *codes)
+void codebook_assign(const train_model *model, const train_loops *loops, const float *keys,
+                     size_t count, memory_buffer *room, uint32_t *codes)
 {
     for (uint32_t g = 0; g < model->config.groups; g++)
         codebook_assign_group(model, loops, g, keys, count, room, codes + g);

@@ -1,7 +1,7 @@
 /*
  * Codebooks in training: assignment of keys to codewords (vql.md §4), their start by k-means over
- * the running counts, and from then on their estimate from the keys that are assigned to them, as an
- * exponentially weighted mean.
+ * the running counts, and from then on their estimate from the keys that are assigned to them, as
+ * an exponentially weighted mean.
  */
 #ifndef VQL_TRAIN_CODEBOOK_H
 #define VQL_TRAIN_CODEBOOK_H
@@ -12,8 +12,8 @@
 #include "train_memory.h"
 
 /* Writes the codes [count, G] of keys [count, D]: the nearest codeword, of equals the first. */
-void codebook_assign(const train_model *model, const train_loops *loops, const float *keys, size_t count,
-                     memory_buffer *room, uint32_t *codes);
+void codebook_assign(const train_model *model, const train_loops *loops, const float *keys,
+                     size_t count, memory_buffer *room, uint32_t *codes);
 
 /* Likewise the codes of one group: codes[i · G] is that of keys [count, D]'s row i. */
 void codebook_assign_group(const train_model *model, const train_loops *loops, uint32_t group,

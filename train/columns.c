@@ -6,8 +6,8 @@
 enum { COLUMNS_CHUNK = 256 }; /* events whose decays are computed at once */
 
 /* Gives every event of the moment its column: [end - begin]. Returns how many there are. */
-static size_t number(const train_pass *pass, pass_thread *thread, const train_moment *moment, uint32_t *column,
-                     uint32_t *slots)
+static size_t number(const train_pass *pass, pass_thread *thread, const train_moment *moment,
+                     uint32_t *column, uint32_t *slots)
 {
     const train_batch *batch = pass->batch;
     const train_history *history = batch->history;
@@ -60,8 +60,8 @@ static void add_chunk(const train_pass *pass, const train_columns *columns, cons
     }
 }
 
-static void add_events(const train_pass *pass, const train_moment *moment, const train_columns *columns,
-                       const uint32_t *column)
+static void add_events(const train_pass *pass, const train_moment *moment,
+                       const train_columns *columns, const uint32_t *column)
 {
     const train_event *events =
         pass->batch->data->events + pass->batch->data->starts[moment->user] + moment->begin;
@@ -96,7 +96,8 @@ static void weigh(const train_pass *pass, train_columns *columns)
     }
 }
 
-train_columns columns_of(const train_pass *pass, pass_thread *thread, const train_moment *moment, bool ages)
+train_columns columns_of(const train_pass *pass, pass_thread *thread, const train_moment *moment,
+                         bool ages)
 {
     const train_batch *batch = pass->batch;
     const size_t events = moment->end - moment->begin;

@@ -1,6 +1,6 @@
 /*
- * What a moment attends to: columns, each a distinct row of its history (for ATTENTION_TOP an event)
- * with its weight of the temporal kernel,
+ * What a moment attends to: columns, each a distinct row of its history (for ATTENTION_TOP an
+ * event) with its weight of the temporal kernel,
  *
  *     κ_h[u] = Σ_r w_{h,r} f_r P_r[u],   P_r[u] = Σ e^{-λ_r (t_ref - t_l)} over the row's events l
  *     f_r = e^{-(λ_r - min λ)(t - t_ref)}
@@ -24,7 +24,8 @@ typedef struct train_columns {
 } train_columns;
 
 /* The columns of a moment with a history, in the thread's memory until its next call. */
-train_columns columns_of(const train_pass *pass, pass_thread *thread, const train_moment *moment, bool ages);
+train_columns columns_of(const train_pass *pass, pass_thread *thread, const train_moment *moment,
+                         bool ages);
 
 /* Adds to the slopes of λ and w, from slopes [H, padded] of log κ. */
 void columns_backward(const train_pass *pass, pass_thread *thread, const train_columns *columns,

@@ -187,7 +187,7 @@ static size_t nearest(size_t columns, const float *offsets, const float *x)
 
 /*
  * A step of transposing 16 by 16: of each pair of rows that differ in one bit of their number, the
- * numbers whose place has that bit in the one change places with those that have it not in the other.
+ * numbers whose place has that bit in the one change places with those of the other that have not.
  */
 #define EXCHANGE(rows, bit, low, high)                                                             \
     for (size_t i = 0; i < LOOPS_LANES; i++)                                                       \

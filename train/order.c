@@ -29,7 +29,8 @@ static void shuffle(order_drawer *drawer, uint32_t *numbers, size_t count)
 }
 
 /* Shuffles what has one user and one time; impressions are in that order. */
-static void shuffle_moments(const train_impressions *impressions, order_drawer *drawer, uint32_t *numbers)
+static void shuffle_moments(const train_impressions *impressions, order_drawer *drawer,
+                            uint32_t *numbers)
 {
     const train_impression *at = impressions->at;
     for (size_t i = 0; i < impressions->count;) {

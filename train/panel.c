@@ -106,7 +106,9 @@ static panel_block block_of(const train_pass *pass, pass_thread *thread, const t
     made.slopes = (loops_matrix){take(&room, rows * panel->width), panel->width};
     made.narrow = (loops_matrix){take(&room, rows * panel->width), panel->width};
     made.deltas = (loops_matrix){take(&room, numbers), panel->columns};
-    made.weights = (loops_matrix){alphas != NULL ? alphas : room, panel->columns};
+    made.weights = (loops_matrix){alphas, panel->columns};
+    if (alphas == NULL)
+        made.weights.at = room;
     copy_rows(rows, depth, pass->queries + first * width + panel->head * depth, width,
               made.queries);
     return made;
@@ -136,6 +138,15 @@ static void weigh(const train_pass *pass, pass_thread *thread, const train_panel
     }
 }
 
+/* So many products of impressions, columns and a head's width; without keys, half of them. */
+static double operations_of(const train_pass *pass, const train_panel *panel,
+                            const train_moment *moment, double products)
+{
+    const double needed = panel_sees_keys(pass) ? products : floor(products / 2.0);
+    return 2.0 * needed * (double)moment->count * (double)panel->count *
+           (double)pass->model->head_width;
+}
+
 void panel_forward(const train_pass *pass, pass_thread *thread, const train_panel *panel,
                    const train_moment *moment)
 {
@@ -144,6 +155,7 @@ void panel_forward(const train_pass *pass, pass_thread *thread, const train_pane
     const size_t stride = model->x_width + model->config.width;
     float *out = pass->inputs + model->x_width + panel->head * depth;
     const size_t most = block_rows(panel);
+    thread->operations += operations_of(pass, panel, moment, 2.0);
     for (uint32_t i = 0; i < moment->count; i += (uint32_t)most) {
         const size_t rows = moment->count - i < most ? moment->count - i : most;
         const panel_block block = block_of(pass, thread, panel, moment->first + i, rows, NULL);
@@ -206,6 +218,7 @@ void panel_backward(const train_pass *pass, pass_thread *thread, const train_pan
                     const train_moment *moment, float *alphas)
 {
     const size_t most = block_rows(panel);
+    thread->operations += operations_of(pass, panel, moment, 5.0);
     for (uint32_t i = 0; i < moment->count; i += (uint32_t)most) {
         const size_t rows = moment->count - i < most ? moment->count - i : most;
         const panel_block block = block_of(pass, thread, panel, moment->first + i, rows,

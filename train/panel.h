@@ -46,7 +46,8 @@ void panel_forward(const train_pass *pass, pass_thread *thread, const train_pane
 
 /*
  * From the slopes of o in pass->input_slopes, and o: writes the head's part of pass->query_slopes,
- * and adds to the panel's slopes. Writes α of the moment's impressions [count, columns] unless NULL.
+ * and adds to the panel's slopes. Writes α of the moment's impressions [count, columns] to alphas
+ * unless NULL.
  */
 void panel_backward(const train_pass *pass, pass_thread *thread, const train_panel *panel,
                     const train_moment *moment, float *alphas);

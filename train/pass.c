@@ -221,6 +221,21 @@ static void forward_share(void *context, uint32_t thread, uint32_t threads)
     forward_moments(pass, &pass->thread[thread]);
 }
 
+/* Of projections, assignment and head, for each of `passes` through them. */
+static double dense_operations(const train_pass *pass, double passes)
+{
+    const train_model *model = pass->model;
+    const double width = model->config.width;
+    const double rows = (double)pass->batch->row_count, count = (double)pass->batch->count;
+    double codewords = 0.0, weights = width * model->x_width;
+    for (uint32_t g = 0; pass->quantized && g < model->config.groups; g++)
+        codewords += (double)model->codebooks[g].codewords * model->group_width;
+    for (uint32_t n = 0; n < model->layers; n++)
+        weights += (double)tensor_size(model->weight[n]);
+    return 2.0 * (rows * (passes * 2.0 * width * model->event_width + codewords) +
+                  passes * count * weights);
+}
+
 static void begin(train_pass *pass, const train_batch *batch, bool backward, bool quantized)
 {
     pass->batch = batch;
@@ -229,6 +244,8 @@ static void begin(train_pass *pass, const train_batch *batch, bool backward, boo
     pass->kernel = train_kernel_of(pass->model, pass->mixture);
     lay_out(pass);
     divide(pass);
+    for (uint32_t t = 0; t < pass->threads; t++)
+        pass->thread[t].operations = 0.0;
     rows_forward(pass);
 }
 
@@ -344,5 +361,8 @@ double pass_train(train_pass *pass, const train_batch *batch, uint64_t step, dou
     }
     train_kernel_backward(pass->model, &pass->kernel, first->decay_slopes, first->mixture_slopes);
     *commitment = first->commitment;
+    pass->operations = dense_operations(pass, 3.0);
+    for (uint32_t t = 0; t < pass->threads; t++)
+        pass->operations += pass->thread[t].operations;
     return first->loss / (double)batch->count;
 }

@@ -31,6 +31,7 @@ typedef struct pass_thread {
     double *mixture_slopes;                 /* of w: [H, R] */
     double loss;                            /* Σ BCE */
     double commitment;                      /* Σ of rows' counts times ‖k - C_z‖² */
+    double operations; /* of attention in this pass: multiplications and additions */
     memory_buffer slope_room, rows_room, kappa_room, map_room, column_room, gather_room, block_room,
         pointer_room, head_room, select_room, chunk_room, cache_room, view_room, stack_room,
         debt_room;
@@ -41,9 +42,10 @@ typedef struct train_pass {
     const train_batch *batch;
     const train_loops *loops;
     train_crew *crew;
-    uint64_t step;  /* for dropout */
-    bool backward;  /* whether gradients are wanted; without, there is no dropout either */
-    bool quantized; /* whether attention is over codewords */
+    uint64_t step;     /* for dropout */
+    bool backward;     /* whether gradients are wanted; without, there is no dropout either */
+    bool quantized;    /* whether attention is over codewords */
+    double operations; /* of this pass, multiplications and additions, that are needed */
     train_kernel kernel;
     float *mixture; /* w: [H, R] */
 

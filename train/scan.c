@@ -492,6 +492,8 @@ static void backward_chunk(const train_scan *scan, const scan_chunk *chunk, cons
     for (uint32_t h = 0; chunk->base > 0 && h < model->config.heads; h++) {
         const uint32_t g = h / (model->config.heads / model->config.groups);
         const loops_input terms = {stack->terms + (size_t)h * SCAN_CHUNK * stride, stride};
+        scan->thread->operations +=
+            2.0 * (double)(rows * stride * model->kernels) * (double)model->codebooks[g].codewords;
         for (uint32_t r = 0; r < model->kernels; r++)
             pass->loops->spread(rows, model->codebooks[g].codewords, stride,
                                 (loops_input){stack_shares(scan, stack, h, r), stack->most}, terms,

@@ -16,7 +16,8 @@ typedef struct debt_parts {
 static debt_parts parts_of(const train_pass *pass)
 {
     const size_t d = pass->model->head_width;
-    return (debt_parts){d * d, d * d + d, d * d + 2 * d + 1, d * d + 3 * d + 2};
+    const size_t slope = (d + 1) * loops_padded(d);
+    return (debt_parts){slope - loops_padded(d), slope, slope + d + 1, slope + 2 * d + 2};
 }
 
 size_t scan_debt_stride(const train_pass *pass)
@@ -62,17 +63,17 @@ void scan_debt_terms(const train_pass *pass, size_t impression, uint32_t head, f
     float along = 0.0F;
     for (size_t j = 0; j < d; j++)
         along += slope[j] * o[j];
-    for (size_t i = 0; i < d; i++) {
-        for (size_t j = 0; j < d; j++)
-            terms[i * d + j] = query[i] * slope[j];
-        terms[parts.query + i] = along * query[i];
-        terms[parts.slope + i] = slope[i];
-        terms[parts.aged + i] = hours * slope[i];
+    memset(terms, 0, scan_debt_stride(pass) * sizeof *terms);
+    for (size_t j = 0; j < d; j++) {
+        float *row = terms + j * loops_padded(d);
+        for (size_t i = 0; i < d; i++)
+            row[i] = slope[j] * query[i];
+        terms[parts.query + j] = along * query[j];
+        terms[parts.slope + j] = slope[j];
+        terms[parts.aged + j] = hours * slope[j];
     }
     terms[parts.slope + d] = along;
     terms[parts.aged + d] = hours * along;
-    for (size_t j = parts.end; j < scan_debt_stride(pass); j++)
-        terms[j] = 0.0F;
 }
 
 void scan_debt_retreat(const train_pass *pass, float *debt, double hours)
@@ -116,23 +117,23 @@ static void pay_head(const train_pass *pass, pass_thread *thread, float *debt, u
 {
     const train_model *model = pass->model;
     const debt_parts parts = parts_of(pass);
-    const size_t d = model->head_width, stride = scan_debt_stride(pass);
-    const float *value = pass->seen_values + (size_t)slot * model->config.width + head * d;
+    const size_t d = model->head_width, stride = scan_debt_stride(pass), padded = loops_padded(d);
+    const size_t codewords = model->codebooks[group_of(pass, head)].codewords;
     const size_t code = pass->codes[(size_t)slot * model->config.groups + group_of(pass, head)];
-    float *sum = memory_floats(&thread->select_room, stride + d);
-    float *key = sum + stride;
-    memset(sum, 0, stride * sizeof *sum);
-    for (uint32_t r = 0; r < model->kernels; r++) {
-        const float *row = scan_debt_rows(pass, debt, head, r).at + code * stride;
-        for (size_t j = 0; j < stride; j++)
-            sum[j] += weights[r] * row[j];
-        pay_kernel(pass, thread, head, r, row, value, weights[r], ages[r]);
-    }
-    for (size_t i = 0; i < d; i++) {
-        key[i] = -sum[parts.query + i];
-        for (size_t j = 0; j < d; j++)
-            key[i] += sum[i * d + j] * value[j];
-    }
+    float *rows = scan_debt_rows(pass, debt, head, 0).at + code * stride;
+    float *sum = memory_floats(&thread->select_room, stride + d + 1 + padded);
+    float *value = sum + stride, *key = value + d + 1;
+    memcpy(value, pass->seen_values + (size_t)slot * model->config.width + head * d,
+           d * sizeof *value);
+    value[d] = -1.0F;
+    thread->operations += 2.0 * (double)(model->kernels * stride + d * d);
+    pass->loops->product(1, model->kernels, stride, (loops_input){weights, model->kernels},
+                         (loops_input){rows, codewords * stride}, (loops_matrix){sum, stride});
+    for (uint32_t r = 0; r < model->kernels; r++)
+        pay_kernel(pass, thread, head, r, rows + r * codewords * stride, value, weights[r],
+                   ages[r]);
+    pass->loops->product(1, d + 1, padded, (loops_input){value, d + 1}, (loops_input){sum, padded},
+                         (loops_matrix){key, padded});
     direct_add(pass, thread, slot, head, 1.0F / sqrtf((float)d), key, sum + parts.slope);
 }
 

@@ -158,8 +158,7 @@ static void fill(trainer *t)
     const size_t count = impressions->count - at < batch ? impressions->count - at : batch;
     memcpy(t->picks, t->order + at, count * sizeof *t->picks);
     order_sort(t->picks, count);
-    batch_fill(t->batch, impressions->at, t->picks, count,
-               t->model->config.max_history);
+    batch_fill(t->batch, impressions->at, t->picks, count, t->model->config.max_history);
 }
 
 static void step(trainer *t, const trainer_hooks *hooks)
@@ -179,6 +178,7 @@ static void step(trainer *t, const trainer_hooks *hooks)
     t->sums.loss += loss * count;
     t->sums.commitment += commitment * count;
     t->sums.impressions += count;
+    t->sums.operations += t->pass->operations;
     t->sums.seconds += now() - begun;
     progress->step++;
     progress->epoch_step++;
@@ -250,6 +250,7 @@ static void finish_epoch(trainer *t, const trainer_hooks *hooks)
         .loss = sums->loss / sums->impressions,
         .commitment_loss = sums->commitment / sums->impressions,
         .seconds = sums->seconds,
+        .operations = sums->operations,
         .impressions = (uint64_t)sums->impressions,
         .validation = validation,
         .best = judge(t, validation),
@@ -277,8 +278,8 @@ static void begin_epoch(trainer *t)
     const train_config *config = &model->config;
     order_epoch(&t->data->splits[SPLIT_TRAIN], config->run, config->seed,
                 (uint32_t)t->progress.epoch, t->order);
-    if (t->progress.epoch_step > 0 || config->attention != ATTENTION_VQL ||
-        model->quantized || t->progress.epoch < config->warm_epochs)
+    if (t->progress.epoch_step > 0 || config->attention != ATTENTION_VQL || model->quantized ||
+        t->progress.epoch < config->warm_epochs)
         return;
     if (t->progress.step == 0)
         for (size_t i = 0; i < (size_t)t->data->rows * t->data->event_types; i++)

@@ -44,7 +44,8 @@ typedef struct trainer_epoch {
     bool quantized; /* whether attention was over codewords */
     double loss;    /* the means of the epoch's steps */
     double commitment_loss;
-    double seconds; /* of the steps, without validation */
+    double operations; /* of the steps: multiplications and additions that are needed */
+    double seconds;    /* of the steps, without validation */
     uint64_t impressions;
     double validation; /* what validate returned; NaN when there are no such impressions */
     bool best;         /* the model of this epoch is the best so far, and kept */
@@ -67,7 +68,7 @@ typedef struct trainer_hooks {
     const atomic_bool *stop; /* when true, training ends after the step; may be NULL */
 } trainer_hooks;
 
-/* What a checkpoint holds, by name: restored in place into a trainer of the same config and data. */
+/* What a checkpoint holds, by name: restored in place into a trainer of the same configuration. */
 typedef enum trainer_state_type { STATE_F32, STATE_F64, STATE_U64 } trainer_state_type;
 
 typedef struct trainer_state {

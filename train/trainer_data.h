@@ -28,6 +28,7 @@ typedef struct trainer_sums {
     double commitment; /* likewise */
     double impressions;
     double seconds;
+    double operations;
 } trainer_sums;
 
 struct trainer {

@@ -95,8 +95,7 @@ size_t trainer_states(trainer *t, trainer_state *out, size_t room)
     list(&states, "", "counts", STATE_F32, (size_t)t->data->rows * t->data->event_types,
          model->counts);
     t->progress.quantized = model->quantized;
-    list(&states, "", "progress", STATE_U64, sizeof t->progress / sizeof(uint64_t),
-         &t->progress);
+    list(&states, "", "progress", STATE_U64, sizeof t->progress / sizeof(uint64_t), &t->progress);
     list(&states, "", "reseeded", STATE_U64, TRAIN_MAX_GROUPS, t->reseeded);
     list(&states, "", "sums", STATE_F64, sizeof t->sums / sizeof(double), &t->sums);
     return states.count;
@@ -105,8 +104,7 @@ size_t trainer_states(trainer *t, trainer_state *out, size_t room)
 vql_code trainer_restored(trainer *t, vql_error *error)
 {
     const trainer_progress *progress = &t->progress;
-    if (progress->epoch > t->model->config.epochs ||
-        progress->epoch_step > t->epoch_steps ||
+    if (progress->epoch > t->model->config.epochs || progress->epoch_step > t->epoch_steps ||
         progress->step != progress->epoch * t->epoch_steps + progress->epoch_step)
         return vql_fail(error, VQL_VALUE,
                         "the checkpoint stands at step %llu: step %llu of epoch %llu, which this "

@@ -62,7 +62,8 @@ static void norm(const train_model *model, double *y)
     }
 }
 
-static void row_key_value(const train_reference *reference, uint32_t row, double *key, double *value)
+static void row_key_value(const train_reference *reference, uint32_t row, double *key,
+                          double *value)
 {
     const train_model *model = reference->model;
     const uint32_t types = reference->data->event_types;
@@ -108,7 +109,8 @@ static uint32_t first_event(const train_reference *reference, const train_impres
     return impression->history > most ? impression->history - most : 0;
 }
 
-static uint32_t row_of(const train_reference *reference, const train_impression *impression, uint32_t i)
+static uint32_t row_of(const train_reference *reference, const train_impression *impression,
+                       uint32_t i)
 {
     const train_event *event =
         &reference->data->events[reference->data->starts[impression->user] + i];
