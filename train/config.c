@@ -31,7 +31,7 @@ train_config train_config_default(void)
         .epochs = 9,
         .warm_epochs = 4,
         .batch = 2048,
-        .run = 64,
+        .run = 16,
         .patience = 3,
         .rate = 1e-3,
         .kernel_rate = 1e-2,
