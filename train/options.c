@@ -83,7 +83,7 @@ static const option options[] = {
      "Stop after so many epochs without a better validation. 0: never."},
     {"batch", OPTION_COUNT, FIELD(config.batch), "2048", 1, 1 << 24, NULL,
      "Impressions of a step."},
-    {"run", OPTION_COUNT, FIELD(config.run), "64", 1, 1 << 24, NULL,
+    {"run", OPTION_COUNT, FIELD(config.run), "16", 1, 1 << 24, NULL,
      "Impressions of one user that come together in a step; 1: each by itself."},
     {"rate", OPTION_REAL, FIELD(config.rate), "1e-3", 0, 10, NULL, "AdamW's learning rate."},
     {"kernel-rate", OPTION_REAL, FIELD(config.kernel_rate), "1e-2", 0, 10, NULL,
