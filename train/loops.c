@@ -8,6 +8,8 @@
 
 typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t lanes_bits __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t lanes_whole __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t lanes_words __attribute__((vector_size(64), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -24,7 +26,7 @@ INLINE void product_tile(size_t rows, size_t vectors, size_t depth, loops_input 
                          loops_matrix out)
 {
     lanes sums[TILE_ROWS][2] = {{{0.0F}}};
-    for (size_t k = 0; k < depth; k++)
+    for (size_t k = 0; k < depth; k++) {
 #pragma GCC unroll 2
         for (size_t v = 0; v < vectors; v++) {
             const lanes row = *(const lanes *)(b.at + k * b.stride + v * LOOPS_LANES);
@@ -32,11 +34,13 @@ INLINE void product_tile(size_t rows, size_t vectors, size_t depth, loops_input 
             for (size_t i = 0; i < rows; i++)
                 sums[i][v] += a.at[i * a.stride + k] * row;
         }
+    }
 #pragma GCC unroll 8
-    for (size_t i = 0; i < rows; i++)
+    for (size_t i = 0; i < rows; i++) {
 #pragma GCC unroll 2
         for (size_t v = 0; v < vectors; v++)
             *(lanes *)(out.at + i * out.stride + v * LOOPS_LANES) = sums[i][v];
+    }
 }
 
 INLINE void product_rows(size_t rows, size_t depth, size_t columns, loops_input a, loops_input b,
@@ -122,8 +126,8 @@ INLINE void exponential(lanes *x)
     p = p * y + 1.6666665459e-1F;
     p = p * y + 5.0000001201e-1F;
     p = p * (y * y) + y + 1.0F;
-    const lanes_bits power = ((lanes_bits)shifted << 23) + (lanes_bits)p;
-    *x = (lanes)(power & alive);
+    const lanes_words power = ((lanes_words)shifted << 23) + (lanes_words)p;
+    *x = (lanes)(power & (lanes_words)alive);
 }
 
 static float softmax(size_t columns, float factor, const float *weights, float *x)

@@ -106,9 +106,9 @@ static panel_block block_of(const train_pass *pass, pass_thread *thread, const t
     made.slopes = (loops_matrix){take(&room, rows * panel->width), panel->width};
     made.narrow = (loops_matrix){take(&room, rows * panel->width), panel->width};
     made.deltas = (loops_matrix){take(&room, numbers), panel->columns};
-    made.weights = (loops_matrix){alphas, panel->columns};
-    if (alphas == NULL)
-        made.weights.at = room;
+    made.weights = (loops_matrix){room, panel->columns};
+    if (alphas != NULL)
+        made.weights.at = alphas;
     copy_rows(rows, depth, pass->queries + first * width + panel->head * depth, width,
               made.queries);
     return made;

@@ -224,7 +224,7 @@ static void attend(const train_reference *reference, const train_impression *imp
     double *logits = take((size_t)count * 2, sizeof *logits), *weights = logits + count;
     for (uint32_t h = 0; h < model->config.heads; h++) {
         for (uint32_t i = 0; i < count; i++) {
-            double key[REFERENCE_WIDTH];
+            double key[REFERENCE_WIDTH] = {0.0};
             seen_row(reference, row_of(reference, impression, begin + i), key,
                      values + (size_t)i * model->config.width);
             const train_event *event =
@@ -250,7 +250,7 @@ static void attend(const train_reference *reference, const train_impression *imp
 static double impression_loss(const train_reference *reference, const train_impression *impression)
 {
     const train_model *model = reference->model;
-    double x[REFERENCE_WIDTH], y[REFERENCE_WIDTH], query[REFERENCE_WIDTH];
+    double x[REFERENCE_WIDTH], y[REFERENCE_WIDTH], query[REFERENCE_WIDTH] = {0.0};
     uint32_t inputs = item_x(reference, impression->row, x);
     multiply(parameter(reference, model->query), model->config.width, inputs, x, query);
     norm(model, query);
@@ -279,7 +279,7 @@ double reference_loss(const train_reference *reference, const train_impressions 
     for (size_t i = 0; i < impressions->count; i++)
         loss += impression_loss(reference, &impressions->at[i]);
     for (uint32_t row = 0; row < reference->data->rows * reference->data->event_types; row++) {
-        double key[REFERENCE_WIDTH], value[REFERENCE_WIDTH];
+        double key[REFERENCE_WIDTH] = {0.0}, value[REFERENCE_WIDTH];
         commitment += reference->weights[row] * seen_row(reference, row, key, value);
         events += reference->weights[row];
     }
