@@ -8,7 +8,6 @@
 
 typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t lanes_bits __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint32_t lanes_whole __attribute__((vector_size(64), aligned(4), may_alias));
 typedef uint32_t lanes_words __attribute__((vector_size(64), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
