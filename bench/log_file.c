@@ -1,7 +1,6 @@
 #include "log_file.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,42 +78,4 @@ void bench_histories_free(bench_histories *histories)
     free(histories->events);
     free(histories->user_ids);
     free(histories->starts);
-}
-
-/* Reads `tasks` columns of 0 or 1; false when there are not so many. */
-static bool read_labels(const char *text, uint32_t tasks, uint8_t *labels)
-{
-    for (uint32_t t = 0; t < tasks; t++) {
-        if (text[0] != '\t' || (text[1] != '0' && text[1] != '1'))
-            return false;
-        labels[t] = (uint8_t)(text[1] - '0');
-        text += 2;
-    }
-    return true;
-}
-
-bench_impression *bench_impressions_read(const char *path, const char *split, uint32_t tasks,
-                                         size_t *count)
-{
-    bench_impression *made = NULL;
-    char line[LINE_BYTES];
-    gzFile file = open_log(path);
-    *count = 0;
-    if (tasks > BENCH_MOST_TASKS)
-        bench_fail("%u tasks, more than %d", tasks, BENCH_MOST_TASKS);
-    while (gzgets(file, line, sizeof line) != NULL) {
-        char name[16];
-        int end = 0;
-        bench_impression read = {0};
-        if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%" SCNd64 "\t%15s%n", &read.user_id,
-                   &read.item_id, &read.time_ms, name, &end) != 4 ||
-            !read_labels(line + end, tasks, read.labels))
-            bench_fail("%s: a line is not user, item, time, split, labels: %s", path, line);
-        if (strcmp(name, split) != 0)
-            continue;
-        made = grown(made, *count, sizeof *made);
-        made[(*count)++] = read;
-    }
-    gzclose(file);
-    return made;
 }

@@ -6,6 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "model_load.h"
+
+enum { MAX_GIB = 64 };
+
 void bench_fail(const char *format, ...)
 {
     va_list arguments;
@@ -36,23 +40,12 @@ size_t bench_resident_bytes(void)
 
 bench_model bench_model_read(const char *path, size_t table_bytes)
 {
-    bench_model made;
+    loaded_model made;
     vql_error error;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        bench_fail("%s cannot be opened", path);
-    fseek(file, 0, SEEK_END);
-    const size_t count = (size_t)ftell(file);
-    rewind(file);
-    void *bytes = malloc(count);
-    if (bytes == NULL || fread(bytes, 1, count, file) != count)
-        bench_fail("%s cannot be read", path);
-    fclose(file);
-    if (vql_model_parse(bytes, count, NULL, &made.model, &error) != VQL_OK ||
-        vql_catalog_build(made.model, table_bytes, NULL, &made.catalog, &error) != VQL_OK)
-        bench_fail("%s: %s", path, error.text);
-    free(bytes);
-    return made;
+    const vql_catalog_options options = {.table_bytes = table_bytes, .format = VQL_SCORING_F32};
+    if (model_load(path, MAX_GIB, &options, &made, &error) != VQL_OK)
+        bench_fail("%s", error.text);
+    return (bench_model){made.model, made.catalog};
 }
 
 void bench_model_free(bench_model *model)

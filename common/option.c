@@ -201,6 +201,42 @@ void option_values(const option *o, char *out)
     }
 }
 
+bool option_text(const option *o, const void *fields, char *out, size_t capacity)
+{
+    const void *field = (const char *)fields + o->offset;
+    const char *text = "";
+    char number[32] = "";
+    switch (o->kind) {
+    case OPTION_FILE:
+    case OPTION_TEXT:
+    case OPTION_FORM:
+    case OPTION_ADDRESSES:
+        text = *(const char *const *)field;
+        break;
+    case OPTION_FLAG:
+        text = *(const bool *)field ? "true" : "false";
+        break;
+    case OPTION_CHOICE:
+        text = o->choices[*(const uint32_t *)field];
+        break;
+    case OPTION_COUNT:
+        (void)snprintf(number, sizeof number, "%" PRIu32, *(const uint32_t *)field);
+        break;
+    case OPTION_MODE:
+        (void)snprintf(number, sizeof number, "0%" PRIo32, *(const uint32_t *)field);
+        break;
+    case OPTION_REAL:
+        (void)snprintf(number, sizeof number, "%.17g", *(const double *)field);
+        break;
+    case OPTION_BYTES:
+    case OPTION_MS:
+        (void)snprintf(number, sizeof number, "%" PRIu64, *(const uint64_t *)field);
+        break;
+    }
+    const int length = snprintf(out, capacity, "%s%s", text != NULL ? text : "", number);
+    return length >= 0 && (size_t)length < capacity;
+}
+
 void option_variable(const option *o, char *out)
 {
     (void)snprintf(out, OPTION_NAME_BYTES, "VQL_%s", o->name);

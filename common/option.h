@@ -56,6 +56,12 @@ void option_clear(const option *o, void *fields);
 void option_values(const option *o, char *out);
 
 /*
+ * Writes the value of the option's field in *fields, as option_set would take it, to out; "" for a
+ * string that is NULL. False when it does not fit.
+ */
+bool option_text(const option *o, const void *fields, char *out, size_t capacity);
+
+/*
  * Writes the option's environment variable, "VQL_MAX_EVENTS" for max-events, to out of
  * OPTION_NAME_BYTES.
  */

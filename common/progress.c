@@ -49,13 +49,15 @@ void progress_update(progress *p, uint64_t now_ns, uint64_t count, double fracti
         return;
     p->shown_ns = now_ns;
     char line[LINE_BYTES];
+    const char *note = p->note != NULL ? p->note : "";
+    const char *comma = *note != '\0' ? ", " : "";
     progress_format(line, sizeof line, p->terminal, p->unit, (double)(now_ns - p->start_ns) / 1e9,
                     count, fraction);
     if (p->terminal) {
-        (void)fprintf(p->out, "\r%s\033[K", line);
+        (void)fprintf(p->out, "\r%s%s%s\033[K", line, comma, note);
         p->drawn = true;
     } else {
-        (void)fprintf(p->out, "%s\n", line);
+        (void)fprintf(p->out, "%s%s%s\n", line, comma, note);
     }
     (void)fflush(p->out);
 }

@@ -14,6 +14,7 @@ typedef struct progress {
     FILE *out;
     bool terminal;    /* draw over the last line */
     const char *unit; /* what is counted, of at most 16 bytes: "events" */
+    const char *note; /* what else to say, of at most 60 bytes; NULL: nothing */
     uint64_t start_ns;
     uint64_t shown_ns;
     bool drawn; /* there is a bar on the terminal */

@@ -163,6 +163,11 @@ const char *tsv_field(const tsv *t, size_t i)
     return t->fields[i];
 }
 
+const char *tsv_path(const tsv *t)
+{
+    return t->path;
+}
+
 uint64_t tsv_line(const tsv *t)
 {
     return t->line;

@@ -33,6 +33,9 @@ tsv_result tsv_read(tsv *t);
 size_t tsv_count(const tsv *t);
 const char *tsv_field(const tsv *t, size_t i);
 
+/* The file's path, or "standard input". */
+const char *tsv_path(const tsv *t);
+
 /* The row's line number, from 1. */
 uint64_t tsv_line(const tsv *t);
 

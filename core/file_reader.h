@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "safetensors.h"
+#include "vql/safetensors.h"
 
 typedef struct vql_file_reader {
     const vql_safetensors *file;

@@ -12,8 +12,8 @@
 #include "item_table.h"
 #include "metadata_reader.h"
 #include "model_data.h"
-#include "safetensors.h"
 #include "tensor_reader.h"
+#include "vql/safetensors.h"
 
 /* The longest name of a tensor that a model can have: "field.", a field's name and ".embedding". */
 enum { TENSOR_NAME = VQL_MAX_NAME_BYTES + 24 };

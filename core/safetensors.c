@@ -1,4 +1,4 @@
-#include "safetensors.h"
+#include "vql/safetensors.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -1,58 +1,11 @@
 #include "version.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "limit.h"
-
-static vql_code system_error(vql_error *error, const char *path)
-{
-    return vql_fail(error, VQL_FORMAT, "%s: %s", path, strerror(errno));
-}
-
-/* The size of an open regular file, checked against the limit. */
-static vql_code file_size(FILE *file, const char *path, size_t *size, vql_error *error)
-{
-    struct stat status;
-    if (fstat(fileno(file), &status) != 0)
-        return system_error(error, path);
-    if (!S_ISREG(status.st_mode))
-        return vql_fail(error, VQL_FORMAT, "%s: not a regular file", path);
-    if (status.st_size < 0 || (uint64_t)status.st_size > (uint64_t)LIMIT_MODEL_GIB << 30)
-        return vql_fail(error, VQL_FORMAT, "%s: %lld bytes; at most %d GiB", path,
-                        (long long)status.st_size, LIMIT_MODEL_GIB);
-    *size = (size_t)status.st_size;
-    return VQL_OK;
-}
-
-/* Reads a whole file into *bytes, which the caller frees. */
-static vql_code read_file(const char *path, void **bytes, size_t *size, vql_error *error)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return system_error(error, path);
-    vql_code code = file_size(file, path, size, error);
-    if (code != VQL_OK)
-        goto close_file;
-    void *content = malloc(*size > 0 ? *size : 1);
-    if (!content) {
-        code = vql_fail(error, VQL_NO_MEMORY, "%s: no memory for %zu bytes", path, *size);
-        goto close_file;
-    }
-    if (fread(content, 1, *size, file) != *size) {
-        code = ferror(file) ? system_error(error, path)
-                            : vql_fail(error, VQL_FORMAT, "%s: shrank while it was read", path);
-        free(content);
-        goto close_file;
-    }
-    *bytes = content;
-close_file:
-    (void)fclose(file);
-    return code;
-}
+#include "model_load.h"
 
 version *version_new(vql_model *model, vql_catalog *catalog, const char *name)
 {
@@ -78,40 +31,20 @@ version *version_extend(version *v, vql_catalog *catalog)
     return next;
 }
 
-/* Makes a version of a file's bytes. */
-static vql_code make(const void *bytes, size_t size, const char *name,
-                     const vql_catalog_options *options, version **out, vql_error *error)
-{
-    vql_model *model = NULL;
-    vql_catalog *catalog = NULL;
-    vql_code code = vql_model_parse(bytes, size, NULL, &model, error);
-    if (code != VQL_OK)
-        return code;
-    code = vql_catalog_create(model, options, &catalog, error);
-    if (code != VQL_OK)
-        goto free_model;
-    *out = version_new(model, catalog, name);
-    if (*out)
-        return VQL_OK;
-    code = vql_fail(error, VQL_NO_MEMORY, "no memory");
-    vql_catalog_free(catalog);
-free_model:
-    vql_model_free(model);
-    return code;
-}
-
 vql_code version_load(const char *path, const char *name, const vql_catalog_options *options,
                       version **out, vql_error *error)
 {
-    void *bytes = NULL;
-    size_t size = 0;
-    vql_code code = read_file(path, &bytes, &size, error);
+    loaded_model loaded;
+    const vql_code code = model_load(path, LIMIT_MODEL_GIB, options, &loaded, error);
     if (code != VQL_OK)
         return code;
-    vql_error cause = {0};
-    code = make(bytes, size, name, options, out, &cause);
-    free(bytes);
-    return code == VQL_OK ? VQL_OK : vql_fail(error, code, "%s: %s", path, cause.text);
+    version *v = version_new(loaded.model, loaded.catalog, name);
+    if (!v) {
+        model_unload(&loaded);
+        return vql_fail(error, VQL_NO_MEMORY, "%s: no memory", path);
+    }
+    *out = v;
+    return VQL_OK;
 }
 
 version *version_share(version *v)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "random.h"
+#include "tensor_file.h"
 
 typedef struct tensor {
     char *name;
@@ -444,38 +445,42 @@ static size_t write_data(const tensor *t, uint8_t *out)
     return bytes;
 }
 
-static json_t *tensor_header(const tensor *t, size_t begin, size_t end)
+/* Points descriptions at the tensors, as they will be in the file; returns the data's bytes. */
+static size_t describe(const model_writer *writer, tensor_file_tensor *described)
 {
-    json_t *shape = must_have(json_array());
-    for (uint32_t i = 0; i < t->rank; i++) {
-        require(json_array_append_new(shape, json_integer((json_int_t)t->shape[i])) == 0, "shape",
-                t->name);
+    size_t bytes = 0;
+    for (size_t i = 0; i < writer->count; i++) {
+        const tensor *t = &writer->tensors[i];
+        described[i] = (tensor_file_tensor){
+            .name = t->name, .type = t->type, .width = type_width(t->type), .rank = t->rank};
+        memcpy(described[i].shape, t->shape, sizeof t->shape);
+        bytes += tensor_file_bytes(&described[i]);
     }
-    return must_have(json_pack("{s:s, s:o, s:[I, I]}", "dtype", t->type, "shape", shape,
-                               "data_offsets", (json_int_t)begin, (json_int_t)end));
+    return bytes;
 }
 
 uint8_t *model_writer_serialize(const model_writer *writer, size_t *count)
 {
-    json_t *header = must_have(json_pack("{s:O}", "__metadata__", writer->metadata));
-    size_t data_bytes = 0;
-    for (size_t i = 0; i < writer->count; i++)
-        data_bytes += writer->tensors[i].elements * type_width(writer->tensors[i].type);
-    uint8_t *data = must_have(malloc(data_bytes > 0 ? data_bytes : 1));
-    size_t used = 0;
-    for (size_t i = 0; i < writer->count; i++) {
-        const tensor *t = &writer->tensors[i];
-        const size_t begin = used;
-        used += write_data(t, data + used);
-        require(json_object_set_new(header, t->name, tensor_header(t, begin, used)) == 0, "header",
-                t->name);
+    tensor_file_tensor *tensors = must_have(calloc(writer->count + 1, sizeof *tensors));
+    const size_t data_bytes = describe(writer, tensors);
+    tensor_file_note *notes =
+        must_have(calloc(json_object_size(writer->metadata) + 1, sizeof *notes));
+    tensor_file file = {.notes = notes, .tensors = tensors, .tensor_count = writer->count};
+    const char *key;
+    json_t *value;
+    json_object_foreach(writer->metadata, key, value)
+    {
+        notes[file.note_count++] = (tensor_file_note){key, json_string_value(value)};
     }
-    char *text = must_have(json_dumps(header, JSON_COMPACT));
-    uint8_t *file = safetensors_file(text, data, data_bytes, count);
-    free(text);
-    free(data);
-    json_decref(header);
-    return file;
+    size_t used;
+    char *header = must_have(tensor_file_header(&file, &used));
+    uint8_t *bytes = must_have(realloc(header, used + data_bytes));
+    for (size_t i = 0; i < writer->count; i++)
+        used += write_data(&writer->tensors[i], bytes + used);
+    *count = used;
+    free(notes);
+    free(tensors);
+    return bytes;
 }
 
 uint8_t *safetensors_file(const char *header, const void *data, size_t data_count, size_t *count)

@@ -11,7 +11,7 @@
 #include "check_main.h"
 #include "failing_allocator.h"
 #include "model_writer.h"
-#include "safetensors.h"
+#include "vql/safetensors.h"
 
 /* Parses a block's exact copy with the default allocator. */
 static vql_code parse(const uint8_t *bytes, size_t count, vql_safetensors *file, vql_error *error)

@@ -13,8 +13,8 @@
  * the first at 0 and the last at data's end, so that nothing overlaps and no hole is left. A shape
  * may be empty (a scalar) and a dimension may be 0.
  */
-#ifndef VQL_CORE_SAFETENSORS_H
-#define VQL_CORE_SAFETENSORS_H
+#ifndef VQL_SAFETENSORS_H
+#define VQL_SAFETENSORS_H
 
 #include <stddef.h>
 #include <stdint.h>
