@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "decimal.h"
 
@@ -149,12 +148,9 @@ void load_result_free(load_result *r)
 
 bool load_bench_run(const load_run_options *options, load_result *result)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     result->rate = options->closed ? 0 : options->plan.rate;
     if (!load_run_all(options, &result->outcome))
         return false;
-    result->start_s = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec + options->plan.warmup_s;
     for (int kind = 0; kind < LOAD_KIND_COUNT; kind++) {
         load_histogram_merge(&result->due, &result->outcome.tally->due[kind]);
         load_histogram_merge(&result->sent, &result->outcome.tally->sent[kind]);

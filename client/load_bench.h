@@ -23,8 +23,7 @@ typedef struct load_bench {
 
 /* What a run came to. */
 typedef struct load_result {
-    double rate;    /* planned at its start; 0: a closed loop */
-    double start_s; /* when the warm-up ended, in seconds of the Unix epoch */
+    double rate; /* planned at its start; 0: a closed loop */
     load_outcome outcome;
     load_timeline *timeline;
     load_histogram due, sent; /* of all kinds */

@@ -8,7 +8,7 @@ const char *const load_quantile_names[LOAD_QUANTILES] = {"50",   "90",    "95", 
 
 double load_result_rate(const load_result *r)
 {
-    const double seconds = r->outcome.measured_s;
+    const double seconds = r->outcome.answered_s;
     return seconds > 0 ? (double)r->outcome.tally->counts.statuses[VQLC_OK] / seconds : 0;
 }
 

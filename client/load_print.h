@@ -13,7 +13,7 @@ enum { LOAD_QUANTILES = 8 };
 extern const double load_quantiles[LOAD_QUANTILES];
 extern const char *const load_quantile_names[LOAD_QUANTILES]; /* "99.9" */
 
-/* Calls of the result that were answered with OK, a second. */
+/* Calls that were answered with OK, a second, up to the last answer. */
 double load_result_rate(const load_result *r);
 
 void load_print_table(FILE *file, const load_result *r);

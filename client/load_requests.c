@@ -182,6 +182,15 @@ load_request load_requests_draw(load_requests *r, load_kind kind)
     };
 }
 
+load_request load_requests_sample(load_requests *r, load_kind kind)
+{
+    return (load_request){
+        .kind = kind,
+        .user = load_users_sample(r->options.users, &r->random),
+        .list = (uint32_t)load_random_below(&r->random, r->lists),
+    };
+}
+
 static const parts *parts_of(const load_requests *r, load_kind kind)
 {
     return load_kind_appends(kind) ? &r->appends : &r->scores;

@@ -41,6 +41,9 @@ load_kind load_requests_kind(load_requests *r);
 /* Draws a request of that kind. */
 load_request load_requests_draw(load_requests *r, load_kind kind);
 
+/* One of any user and list, whatever the order of a log. */
+load_request load_requests_sample(load_requests *r, load_kind kind);
+
 /* The request's message: its bytes, and the message, written to out, which has room for it. */
 size_t load_request_bytes(const load_requests *r, const load_request *q);
 void load_request_write(const load_requests *r, const load_request *q, uint8_t *out);

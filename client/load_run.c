@@ -39,6 +39,7 @@ struct load_run {
         end_ns; /* of the schedule; what is due from measure_ns on counts */
     uint64_t interval_ns, next_interval_ns;
     uint64_t now_ns;
+    uint64_t answered_ns; /* when the last call that counts ended */
     double cpu_s;
     bool measuring, abandoning;
 };
@@ -77,6 +78,7 @@ static void on_answer(void *context, const load_call *call, const load_answer *a
         status = r->options->on_answer(r->options->context, call, answer);
     if (!counts)
         return;
+    r->answered_ns = r->now_ns;
     load_tally_end(r->interval, call, status, r->now_ns);
     char *text = r->outcome->texts[status];
     if (status != VQLC_OK && text[0] == '\0')
@@ -196,13 +198,21 @@ static void end_interval(load_run *r)
         r->next_interval_ns += r->options->interval_ns;
 }
 
+/* The last interval takes the answers in that come soon after the schedule's end. */
+static bool interval_is_over(const load_run *r)
+{
+    const bool ending =
+        r->now_ns >= r->end_ns && r->now_ns - r->end_ns < r->options->interval_ns / 2;
+    return r->now_ns >= r->next_interval_ns && !ending;
+}
+
 /* How long nothing needs to be done but for the sockets. */
 static uint64_t idle_ns(const load_run *r)
 {
     uint64_t until_ns = r->now_ns + LONGEST_NS;
     if (r->next_due_ns < until_ns)
         until_ns = r->next_due_ns;
-    if (r->next_interval_ns < until_ns)
+    if (r->next_interval_ns < until_ns && r->next_interval_ns > r->now_ns)
         until_ns = r->next_interval_ns;
     return until_ns > r->now_ns ? until_ns - r->now_ns : 0;
 }
@@ -284,15 +294,25 @@ static void run(load_run *r)
         if (over || r->now_ns >= give_up_ns)
             break;
         exchange(r, busy);
-        if (r->now_ns >= r->next_interval_ns)
+        if (interval_is_over(r))
             end_interval(r);
     }
+}
+
+/* Says over how long the answers came. */
+static void note_answered(load_run *r)
+{
+    load_outcome *o = r->outcome;
+    o->answered_s = o->measured_s;
+    if (r->answered_ns > r->end_ns)
+        o->answered_s += 1e-9 * (double)(r->answered_ns - r->end_ns);
 }
 
 /* Counts what is left: calls that were not sent, and those that were not answered. */
 static void abandon(load_run *r)
 {
     r->abandoning = true;
+    note_answered(r);
     for (; r->count > 0; r->count--, r->first = (r->first + 1) % r->options->most_waiting)
         r->interval->counts.skipped += r->waiting[r->first] >= r->measure_ns;
     for (uint32_t i = 0; i < r->options->connections; i++) {
@@ -325,6 +345,9 @@ static bool make_links(load_run *r)
 static void set_times(load_run *r)
 {
     const load_plan *plan = &r->options->plan;
+    struct timespec wall;
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    r->outcome->start_s = (double)wall.tv_sec + 1e-9 * (double)wall.tv_nsec + plan->warmup_s;
     r->start_ns = r->now_ns = load_now_ns();
     r->measure_ns = r->start_ns + (uint64_t)(plan->warmup_s * 1e9);
     r->end_ns = r->measure_ns + (uint64_t)(plan->duration_s * 1e9);

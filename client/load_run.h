@@ -34,7 +34,7 @@ typedef struct load_run_options {
     uint32_t most_waiting; /* calls that are due and not sent; one more is skipped */
     uint64_t drain_ns;     /* how long to wait for answers at the end */
     uint64_t interval_ns;
-    const load_target *target;                /* its epoll is the run's */
+    const load_target *target;          /* its epoll is the run's */
     load_connection_options connection; /* but calls in flight and callback */
     load_requests *requests;
 
@@ -51,7 +51,9 @@ typedef struct load_run_options {
 /* What a run came to. */
 typedef struct load_outcome {
     load_tally *tally; /* the caller's, who frees it */
-    double measured_s; /* from the end of the warm-up to the last call's due time */
+    double start_s;    /* the end of the warm-up, in seconds of the Unix epoch */
+    double measured_s; /* from the end of the warm-up to the end of the schedule */
+    double answered_s; /* … to the last answer, if that is later */
     double cpu_s;      /* of this process, meanwhile */
     uint64_t connects; /* connections made */
     bool connected;    /* the server was reached */

@@ -47,16 +47,17 @@ void load_users_free(load_users *u)
     load_ids_free(&u->ids);
 }
 
+uint64_t load_users_sample(const load_users *u, load_random *random)
+{
+    if (u->kind == LOAD_USERS_ZIPF)
+        return load_zipf_draw(&u->zipf, random);
+    return load_ids_at(&u->ids, load_random_below(random, u->ids.count));
+}
+
 uint64_t load_users_draw(load_users *u, load_random *random)
 {
-    switch (u->kind) {
-    case LOAD_USERS_UNIFORM:
-        return load_ids_at(&u->ids, load_random_below(random, u->ids.count));
-    case LOAD_USERS_ZIPF:
-        return load_zipf_draw(&u->zipf, random);
-    case LOAD_USERS_LOG:
-        break;
-    }
+    if (u->kind != LOAD_USERS_LOG)
+        return load_users_sample(u, random);
     const uint64_t id = load_ids_at(&u->ids, u->next);
     u->next = u->next + 1 < u->ids.count ? u->next + 1 : 0;
     return id;

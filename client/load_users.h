@@ -30,4 +30,7 @@ void load_users_free(load_users *u);
 
 uint64_t load_users_draw(load_users *u, load_random *random);
 
+/* One of them by itself: of a log, that of any row. */
+uint64_t load_users_sample(const load_users *u, load_random *random);
+
 #endif
