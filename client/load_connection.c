@@ -214,7 +214,8 @@ static uint32_t open_stream(load_connection *c, load_kind kind)
     s->id = c->next_id;
     s->kind = kind;
     s->window = c->peer_window;
-    s->answered = s->http_seen = s->reset = false;
+    s->answered = s->reset = false;
+    s->http_status = 0;
     s->used = s->first = s->count = 0;
     s->incoming.prefix_bytes = 0;
     c->next_id += 2;

@@ -21,10 +21,8 @@ static bool give_up(load_connection *c, load_stream *s, vqlc_status status, cons
 /* The server has ended the stream; fields: its last headers, NULL: data came last. */
 static void conclude(load_connection *c, load_stream *s, const load_fields *fields)
 {
-    if (fields == NULL)
-        load_end_stream(c, s, VQLC_INTERNAL, "the answer has no trailers");
-    else if (!fields->has_status)
-        load_end_stream(c, s, protocol_status_of_http(fields->http_status), "no grpc-status");
+    if (fields == NULL || !fields->has_status)
+        load_end_stream(c, s, protocol_status_of_http(s->http_status), "no grpc-status");
     else if (fields->status == VQLC_OK && assembler_partial(&s->incoming))
         load_end_stream(c, s, VQLC_INTERNAL, "the last message of the answer is cut short");
     else if (fields->status == VQLC_OK &&
@@ -44,11 +42,13 @@ static bool take_block(load_connection *c, uint32_t id, const uint8_t *block, si
     if (slot == LOAD_NO_SLOT)
         return true;
     load_stream *s = &c->streams[slot];
+    const bool first = s->http_status < 200;
+    if (fields->http_status != 0)
+        s->http_status = fields->http_status;
     if (ends)
         conclude(c, s, fields);
-    else if (!s->http_seen && fields->http_status == 200 && !fields->is_grpc)
+    else if (first && fields->http_status == 200 && !fields->is_grpc)
         return give_up(c, s, VQLC_UNKNOWN, "the content-type is not application/grpc");
-    s->http_seen = s->http_seen || fields->http_status >= 200;
     return true;
 }
 

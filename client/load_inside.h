@@ -21,10 +21,10 @@ enum {
 
 /* An HTTP/2 stream: of one call, or a long one with calls in order. */
 typedef struct load_stream {
-    uint32_t id;    /* 0: free */
-    bool answered;  /* one's own call: its message has come */
-    bool http_seen; /* the answer's first headers have come */
-    bool reset;     /* we have reset it */
+    uint32_t id;     /* 0: free */
+    bool answered;   /* one's own call: its message has come */
+    int http_status; /* of the answer; 0: no headers have come */
+    bool reset;      /* we have reset it */
     load_kind kind;
     int64_t window;   /* what we may send */
     uint32_t used;    /* of the window for answers */
