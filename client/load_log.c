@@ -114,8 +114,9 @@ static bool write_line(FILE *file, const char *tag, const load_point *p, double 
     char *text = load_log_compress(encoded, bytes);
     if (text == NULL)
         return false;
-    (void)fprintf(file, "Tag=%s,%.3f,%.3f,%.3f,%s\n", tag, p->begin_s, p->end_s - p->begin_s,
-                  most_ms, text);
+    const double begin_s = p->begin_s > 0 ? p->begin_s : 0;
+    (void)fprintf(file, "Tag=%s,%.3f,%.3f,%.3f,%s\n", tag, begin_s, p->end_s - begin_s, most_ms,
+                  text);
     free(text);
     return true;
 }
@@ -136,7 +137,7 @@ bool load_log_write(FILE *file, const load_timeline *t, double start_s)
                   start_s, date);
     for (size_t i = 0; i < t->count; i++) {
         const load_point *p = &t->points[i];
-        if (p->begin_s < 0)
+        if (p->begin_s < 0 && p->counts.statuses[VQLC_OK] == 0)
             continue;
         if (!write_line(file, "due", p, p->due_most_ms, p->due, p->due_bytes) ||
             !write_line(file, "sent", p, p->sent_most_ms, p->sent, p->sent_bytes))

@@ -352,7 +352,11 @@ static void set_times(load_run *r)
     r->measure_ns = r->start_ns + (uint64_t)(plan->warmup_s * 1e9);
     r->end_ns = r->measure_ns + (uint64_t)(plan->duration_s * 1e9);
     r->interval_ns = r->start_ns;
-    r->next_interval_ns = r->start_ns + r->options->interval_ns;
+    /* One interval begins where the warm-up ends. */
+    const uint64_t warmup_ns = r->measure_ns - r->start_ns;
+    r->next_interval_ns = r->start_ns + warmup_ns % r->options->interval_ns;
+    if (r->next_interval_ns == r->start_ns)
+        r->next_interval_ns += r->options->interval_ns;
     r->next_due_ns = UINT64_MAX;
     if (!r->options->closed) {
         load_schedule_init(&r->schedule, plan);

@@ -1,7 +1,7 @@
 /*
- * A run: calls go out on connections as a schedule has it, whatever becomes of those before (an open
- * loop), or as many at a time as there are streams (a closed loop), and what becomes of them is
- * counted. One thread, on the kernel's clock and epoll.
+ * A run: calls go out on connections as a schedule has it, whatever becomes of those before (an
+ * open loop), or as many at a time as there are streams (a closed loop), and what becomes of them
+ * is counted. One thread, on the kernel's clock and epoll.
  *
  * A call that is due while every stream is busy waits, and its wait is part of its latency; only
  * when too many wait is it skipped, and counted. So a server that stalls is seen by all the calls
