@@ -25,6 +25,7 @@ enum {
     OUTPUT_BYTES = 4 << 20,
     REFRESH_BYTES = 30000, /* of the connection's window, which is 65,535 */
     EVENTS = 64,
+    MOST_PEERS = 1024,
 };
 
 /* HTTP/2's frame types and flags (RFC 9113 §6). */
@@ -39,6 +40,8 @@ typedef struct peer {
     uint8_t in[READ_BYTES + FRAME_HEADER + MOST_FRAME];
     uint8_t out[OUTPUT_BYTES];
 } peer;
+
+static peer *peers[MOST_PEERS]; /* by their sockets */
 
 /* An answer, in which only the stream's ids differ: headers, data, trailers. */
 static uint8_t answer[FRAME_HEADER * 3 + 64 + MOST_FRAME];
@@ -171,6 +174,7 @@ static void serve(peer *p)
     const ssize_t count = recv(p->fd, p->in + p->in_bytes, READ_BYTES, MSG_DONTWAIT);
     if (count == 0) {
         (void)close(p->fd);
+        peers[p->fd] = NULL;
         free(p);
         return;
     }
@@ -184,13 +188,15 @@ static void serve(peer *p)
 static void accept_peer(int listener, int epoll)
 {
     const int on = 1;
-    peer *p = calloc(1, sizeof *p);
-    if (p == NULL)
-        abort();
-    p->fd = accept(listener, NULL, NULL);
-    (void)setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = p};
-    (void)epoll_ctl(epoll, EPOLL_CTL_ADD, p->fd, &event);
+    const int fd = accept(listener, NULL, NULL);
+    if (fd < 0 || fd >= MOST_PEERS || (peers[fd] = calloc(1, sizeof *peers[fd])) == NULL) {
+        (void)fprintf(stderr, "bench_answerer: a connection is too much\n");
+        exit(1);
+    }
+    peers[fd]->fd = fd;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    (void)epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
 int main(int argc, char **argv)
@@ -215,15 +221,15 @@ int main(int argc, char **argv)
         return 1;
     }
     const int epoll = epoll_create1(0);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
     (void)epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
     for (;;) {
         struct epoll_event events[EVENTS];
         const int count = epoll_wait(epoll, events, EVENTS, -1);
         for (int i = 0; i < count; i++)
-            if (events[i].data.ptr == NULL)
+            if (events[i].data.fd == listener)
                 accept_peer(listener, epoll);
             else
-                serve(events[i].data.ptr);
+                serve(peers[events[i].data.fd]);
     }
 }

@@ -85,7 +85,8 @@ static bool make_tls(dialing *d, const dialing_options *o, const complaint *c)
 
 bool dialing_init(dialing *d, const dialing_options *options, char *error, size_t error_bytes)
 {
-    const complaint c = {error, error_bytes};
+    complaint c = {.bytes = error_bytes};
+    c.text = error;
     *d = (dialing){0};
     if (make_tls(d, options, &c) && find_token(d, options, &c))
         return true;

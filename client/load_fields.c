@@ -79,15 +79,14 @@ static bool changes_nothing(const uint8_t *block, size_t bytes)
 {
     size_t index;
     for (size_t at = 0; at < bytes;) {
-        if (block[at] & 0x80) {
-            if (!read_integer(block, bytes, &at, 7, &index))
+        const bool indexed = (block[at] & 0x80) != 0;
+        const bool changes = !indexed && (block[at] & 0x60) != 0;
+        if (changes || !read_integer(block, bytes, &at, indexed ? 7 : 4, &index))
+            return false;
+        const unsigned texts = indexed ? 0 : index == 0 ? 2 : 1; /* a name, a value */
+        for (unsigned i = 0; i < texts; i++)
+            if (!skip_text(block, bytes, &at))
                 return false;
-        } else if (block[at] & 0x60) {
-            return false;
-        } else if (!read_integer(block, bytes, &at, 4, &index) ||
-                   (index == 0 && !skip_text(block, bytes, &at)) || !skip_text(block, bytes, &at)) {
-            return false;
-        }
     }
     return true;
 }

@@ -1,7 +1,6 @@
 #include "load_run.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,7 @@ enum {
 #define LONGEST_NS (SECOND_NS / 10) /* that nothing is looked at */
 #define CONNECT_NS (5 * SECOND_NS)  /* for all connections, before the schedule begins */
 
-static volatile sig_atomic_t stopped;
+volatile sig_atomic_t load_run_stopped;
 
 struct load_run {
     const load_run_options *options;
@@ -49,11 +48,6 @@ uint64_t load_now_ns(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
-
-void load_run_stop(void)
-{
-    stopped = 1;
 }
 
 static double cpu_seconds(void)
@@ -263,7 +257,7 @@ static bool connect_all(load_run *r)
         }
         if (ready == r->options->connections)
             return true;
-        if (r->now_ns >= give_up_ns || stopped)
+        if (r->now_ns >= give_up_ns || load_run_stopped)
             return false;
         exchange(r, false);
     }
@@ -275,7 +269,7 @@ static void run(load_run *r)
     uint64_t give_up_ns = UINT64_MAX;
     for (;;) {
         r->now_ns = load_now_ns();
-        if (stopped && give_up_ns == UINT64_MAX) {
+        if (load_run_stopped && give_up_ns == UINT64_MAX) {
             r->outcome->interrupted = true;
             r->end_ns = r->now_ns;
             r->next_due_ns = UINT64_MAX;

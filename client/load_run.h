@@ -10,6 +10,8 @@
 #ifndef VQL_CLIENT_LOAD_RUN_H
 #define VQL_CLIENT_LOAD_RUN_H
 
+#include <signal.h>
+
 #include "load_link.h"
 #include "load_requests.h"
 #include "load_schedule.h"
@@ -57,7 +59,7 @@ typedef struct load_outcome {
     double cpu_s;      /* of this process, meanwhile */
     uint64_t connects; /* connections made */
     bool connected;    /* the server was reached */
-    bool interrupted;  /* load_run_stop was called */
+    bool interrupted;  /* load_run_stopped was set */
     char error[256];   /* why a connection ended last, or could not be made; "": none */
     char texts[LOAD_STATUSES][128]; /* the first text that came with a status */
 } load_outcome;
@@ -65,8 +67,8 @@ typedef struct load_outcome {
 /* Runs it. False: there is no memory. */
 bool load_run_all(const load_run_options *options, load_outcome *outcome);
 
-/* Ends the run that is under way, early: may be called by a signal's handler. */
-void load_run_stop(void);
+/* Set, it ends the run that is under way, early: by a signal's handler, or a callback. */
+extern volatile sig_atomic_t load_run_stopped;
 
 /* Now, in nanoseconds of a clock that only goes forward. */
 uint64_t load_now_ns(void);

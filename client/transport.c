@@ -116,9 +116,8 @@ static void flush(transport *t)
         return;
     }
     const tunnel_source source = {drain_engine, t->engine};
-    const size_t bytes = t->tunnel != NULL
-                             ? tunnel_drain(t->tunnel, &source, t->out, sizeof t->out)
-                             : engine_drain(t->engine, t->out, sizeof t->out);
+    const size_t bytes = t->tunnel != NULL ? tunnel_drain(t->tunnel, &source, t->out, sizeof t->out)
+                                           : engine_drain(t->engine, t->out, sizeof t->out);
     t->more = bytes + TUNNEL_RECORD_BYTES > sizeof t->out;
     if (bytes == 0 || t->closing)
         return;

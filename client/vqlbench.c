@@ -2,6 +2,7 @@
  * vqlbench: puts a vql server under load, and measures what becomes of it.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static void on_interval(void *context, const load_interval *interval)
 {
     bench_run *run = context;
     if (!load_timeline_add(run->result->timeline, interval))
-        load_run_stop();
+        load_run_stopped = 1;
     else if (run->shows)
         load_display_show(&run->display, run->result->timeline);
 }
@@ -69,7 +70,7 @@ static vqlc_status on_answer(void *context, const load_call *call, const load_an
 static void on_signal(int number)
 {
     (void)number;
-    load_run_stop();
+    load_run_stopped = 1;
 }
 
 /* Runs at a rate, and adds what it came to to the report. */
@@ -136,10 +137,10 @@ static bench_exit search(const load_bench *b, load_verify *verify, load_report *
         if (held && (best == NULL || r->rate > best->rate))
             best = r;
         const load_counts *c = &r->outcome.tally->counts;
-        (void)fprintf(stderr, "%12.0f/s: p99 %.3f ms, %llu failed, %llu skipped: %s\n", rate,
-                      1e-6 * (double)load_histogram_quantile(&r->due, 0.99),
-                      (unsigned long long)(load_counts_failed(c) + c->unanswered),
-                      (unsigned long long)c->skipped, held ? "holds" : "does not hold");
+        (void)fprintf(
+            stderr, "%12.0f/s: p99 %.3f ms, %" PRIu64 " failed, %" PRIu64 " skipped: %s\n", rate,
+            1e-6 * (double)load_histogram_quantile(&r->due, 0.99),
+            load_counts_failed(c) + c->unanswered, c->skipped, held ? "holds" : "does not hold");
         load_search_tell(&state, held);
     }
     report->chosen = best;
@@ -179,10 +180,9 @@ static bench_exit tell(const load_report *report)
     if (table && report->chosen != NULL)
         load_print_table(stdout, report->chosen);
     if (table && v != NULL)
-        (void)printf("verified    %llu answers, %llu of them compared; %llu wrong%s%s\n",
-                     (unsigned long long)load_verify_seen(v),
-                     (unsigned long long)load_verify_compared(v),
-                     (unsigned long long)load_verify_wrong(v),
+        (void)printf("verified    %" PRIu64 " answers, %" PRIu64 " of them compared; %" PRIu64
+                     " wrong%s%s\n",
+                     load_verify_seen(v), load_verify_compared(v), load_verify_wrong(v),
                      load_verify_wrong(v) > 0 ? ", the first: " : "", load_verify_text(v));
     if (!write_file(report, s->json, load_report_json) ||
         !write_file(report, s->html, load_report_html) ||
@@ -225,7 +225,7 @@ static bench_exit measure(const load_settings *s)
 static void hide_token(int argc, char **argv)
 {
     static const char name[] = "--token";
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc && argv[i] != NULL; i++) {
         char *value = NULL;
         if (strncmp(argv[i], name, sizeof name - 1) == 0 && argv[i][sizeof name - 1] == '=')
             value = argv[i] + sizeof name;

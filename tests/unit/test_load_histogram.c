@@ -157,7 +157,7 @@ START_TEST(the_log_has_it_compressed)
         char *text = load_log_compress(encoded, count);
         const size_t length = strlen(text);
         ck_assert_uint_eq(length % 4, 0);
-        uint8_t packed[1000];
+        uint8_t packed[1000] = {0};
         size_t bytes = 0;
         for (size_t i = 0; i < length; i += 4) {
             uint32_t bits = 0;

@@ -54,13 +54,14 @@ START_TEST(uniform_users_are_alike)
     static const char *const texts[] = {"50", "uniform:50"};
     load_users u;
     load_random random = {6};
+    const double expected = (double)DRAWS / USERS;
     double counts[USERS + 1] = {0};
     ck_assert(load_users_init(&u, texts[_i], 1, error, sizeof error));
     for (int i = 0; i < DRAWS; i++)
         counts[load_users_draw(&u, &random)]++;
     ck_assert(counts[0] == 0);
     for (int user = 1; user <= USERS; user++)
-        ck_assert(fabs(counts[user] - DRAWS / USERS) < 5 * sqrt(DRAWS / USERS));
+        ck_assert(fabs(counts[user] - expected) < 5 * sqrt(expected));
     load_users_free(&u);
 }
 END_TEST
