@@ -48,7 +48,7 @@ void load_table_put(load_table *t, uint32_t id, uint32_t slot)
 uint32_t load_table_find(const load_table *t, uint32_t id)
 {
     const uint32_t at = locate(t, id);
-    return t->ids[at] == id ? t->slots[at] : UINT32_MAX;
+    return id != 0 && t->ids[at] == id ? t->slots[at] : UINT32_MAX;
 }
 
 /* What stands behind it moves up if it may, so that no probe meets a gap (Knuth, 6.4, R). */

@@ -20,7 +20,7 @@ void load_table_free(load_table *t);
 /* Adds an id, not 0, that is not in it. */
 void load_table_put(load_table *t, uint32_t id, uint32_t slot);
 
-/* The id's slot; UINT32_MAX: it is not in the table. */
+/* The id's slot; UINT32_MAX: it is not in the table, which 0 never is. */
 uint32_t load_table_find(const load_table *t, uint32_t id);
 
 /* Takes an id out that is in the table. */
