@@ -20,10 +20,10 @@ static const char *const COLOURS[PLOT_SERIES] = {"#1b6ca8", "#d1495b", "#66a182"
 
 enum { LINEAR_TICKS = 5 };
 
-/* What an axis shows: low and high are ticks, and so is every low + i · step, or its power of 10. */
+/* What an axis shows: low and high are ticks, and so is every low + i · step between them. */
 typedef struct axis {
     bool linear;
-    double low, high, step; /* of logarithms unless linear */
+    double low, high, step; /* of logarithms to base 10 unless linear */
 } axis;
 
 static double position(const axis *a, double value)

@@ -1,6 +1,6 @@
 /*
- * A server's bytes to a connection of vqlbench with a few calls on their way. The first byte says in
- * what pieces they come.
+ * A server's bytes to a connection of vqlbench with a few calls on their way. The first byte says
+ * in what pieces they come.
  */
 #include <assert.h>
 #include <string.h>
