@@ -5,13 +5,12 @@
 #define VQL_CLIENT_CTL_CHANNEL_H
 
 #include "ctl_arguments.h"
-#include "vqlclient.h"
+#include "dialing.h"
 
 typedef struct ctl_channel {
     const char *server;           /* --server; the arguments' */
     vqlc_channel_options options; /* its pointers lead into this */
-    vqlc_tls *tls;                /* NULL: none */
-    char token[VQLC_MAX_TOKEN_BYTES + 2];
+    dialing dialing;
 } ctl_channel;
 
 /* Reads the options. Not CTL_OK: what is wrong was printed, and there is nothing to clear. */

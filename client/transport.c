@@ -102,6 +102,12 @@ static void on_written(uv_write_t *request, int status)
     check_end(t);
 }
 
+/* tunnel_source's drain. */
+static size_t drain_engine(void *context, uint8_t *out, size_t capacity)
+{
+    return engine_drain(context, out, capacity);
+}
+
 /* Sends what the engine has to send, one buffer of it at a time. */
 static void flush(transport *t)
 {
@@ -109,9 +115,9 @@ static void flush(transport *t)
         t->more = t->writing;
         return;
     }
-    const size_t bytes = t->tunnel != NULL
-                             ? tunnel_drain(t->tunnel, t->engine, t->out, sizeof t->out)
-                             : engine_drain(t->engine, t->out, sizeof t->out);
+    const tunnel_source source = {drain_engine, t->engine};
+    const size_t bytes = t->tunnel != NULL ? tunnel_drain(t->tunnel, &source, t->out, sizeof t->out)
+                                           : engine_drain(t->engine, t->out, sizeof t->out);
     t->more = bytes + TUNNEL_RECORD_BYTES > sizeof t->out;
     if (bytes == 0 || t->closing)
         return;

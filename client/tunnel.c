@@ -211,11 +211,11 @@ static size_t drain_said(tunnel *t, uint8_t *out, size_t capacity)
     return count;
 }
 
-size_t tunnel_drain(tunnel *t, engine *e, uint8_t *out, size_t capacity)
+size_t tunnel_drain(tunnel *t, const tunnel_source *source, uint8_t *out, size_t capacity)
 {
     size_t used = drain_said(t, out, capacity);
     while (t->ready && t->error[0] == '\0' && capacity - used >= TUNNEL_RECORD_BYTES) {
-        const size_t count = engine_drain(e, t->plain, sizeof t->plain);
+        const size_t count = source->drain(source->context, t->plain, sizeof t->plain);
         if (count == 0)
             break;
         size_t written;

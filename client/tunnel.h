@@ -1,5 +1,6 @@
 /*
- * The TLS of one connection, sans I/O: it stands between a socket and an engine and changes bytes.
+ * The TLS of one connection, sans I/O: it stands between a socket and an engine, or whatever else
+ * speaks HTTP/2, and changes bytes.
  *
  *   socket ─ ciphertext ─> tunnel_feed, tunnel_read ─ plaintext ─> engine_feed
  *   socket <─ ciphertext ─ tunnel_drain <─ plaintext ─ engine_drain
@@ -10,7 +11,11 @@
 #ifndef VQL_CLIENT_TUNNEL_H
 #define VQL_CLIENT_TUNNEL_H
 
-#include "engine.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vqlclient.h"
 
 typedef struct tunnel tunnel;
 
@@ -32,14 +37,20 @@ void tunnel_feed(tunnel *t, const uint8_t *bytes, size_t count);
  */
 size_t tunnel_read(tunnel *t, const uint8_t **plaintext);
 
+/* Where plaintext comes from: writes up to capacity bytes to out and returns how many. */
+typedef struct tunnel_source {
+    size_t (*drain)(void *context, uint8_t *out, size_t capacity);
+    void *context;
+} tunnel_source;
+
 /*
  * Writes what is to be sent to out of at least TUNNEL_RECORD_BYTES: what TLS itself has to say, or
- * else what the engine has, encrypted. Returns the bytes; 0: nothing for now.
+ * else what the source has, encrypted. Returns the bytes; 0: nothing for now.
  */
 #define TUNNEL_RECORD_BYTES (16384 + 256)
-size_t tunnel_drain(tunnel *t, engine *e, uint8_t *out, size_t capacity);
+size_t tunnel_drain(tunnel *t, const tunnel_source *source, uint8_t *out, size_t capacity);
 
-/* Whether the handshake is done: the engine may be opened. */
+/* Whether the handshake is done, and plaintext may flow. */
 bool tunnel_ready(const tunnel *t);
 
 /* Why the connection cannot go on; NULL: it can. */

@@ -4,8 +4,9 @@
     record.py --vqld PROGRAM --stubs FOLDER OUT    writes OUT/TARGET/NAME
 
 A relay between the two writes down the bytes of each connection: the client's are inputs of the
-session, the server's of the client. The messages and the headers are inputs of their own. The first
-byte of an input is what its target reads first; the targets' own comments say what for.
+session, the server's of the client and of load. The messages and the headers are inputs of their
+own. The first byte of an input is what its target reads first; the targets' own comments say what
+for.
 """
 
 import argparse
@@ -185,7 +186,8 @@ def record(vqld, write):
     for said, answered in relay.connections:
         for piece in PIECES:
             write("session", bytes([piece]) + bytes(said))
-            write("client", bytes([piece]) + bytes(answered))
+            for target in ("client", "load"):
+                write(target, bytes([piece]) + bytes(answered))
 
 
 def main():

@@ -70,6 +70,13 @@ class Vqld:
         self._process.kill()
         self._process.wait(STOP_S)
 
+    def pause(self):
+        """Stops the process where it is, until resume."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._process.send_signal(signal.SIGCONT)
+
     def hang_up(self):
         """Asks the server to read its certificates and tokens again."""
         self._process.send_signal(signal.SIGHUP)

@@ -132,14 +132,20 @@ static void feed_client(wire *w, const uint8_t *bytes, size_t count)
     } while (got > 0);
 }
 
+static size_t drain_engine(void *context, uint8_t *out, size_t capacity)
+{
+    return engine_drain(context, out, capacity);
+}
+
 /* Carries bytes both ways in pieces until there are none. */
 static void carry(wire *w)
 {
     static uint8_t up[OUT_BYTES];
     size_t waiting = 0;
     uint8_t down[4096];
+    const tunnel_source source = {drain_engine, w->world.engine};
     for (;;) {
-        waiting = tunnel_drain(w->tunnel, w->world.engine, up, sizeof up);
+        waiting = tunnel_drain(w->tunnel, &source, up, sizeof up);
         for (size_t at = 0; at < waiting;) {
             const size_t count = piece(w, waiting - at);
             feed_server(w, up + at, count);
