@@ -66,7 +66,8 @@ static bool run_with_store(const config *c, database *d, secrets *files)
     if (ok) {
         ok = run_with_items(c, models, upserts, d, files);
     } else {
-        log_error("no memory for models and items, or the stored items cannot be read");
+        log_error("cannot open the store", log_str("store", c->store),
+                  log_str("error", "its items cannot be read, or there is no memory"));
         upsert_log_close(log);
     }
     registry_free(models);
