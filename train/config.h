@@ -20,7 +20,7 @@ enum {
 typedef enum train_attention {
     ATTENTION_VQL,   /* §6: quantized keys */
     ATTENTION_EXACT, /* the same, never quantized; over the last attention_count events if not 0 */
-    ATTENTION_TOP,   /* exact, over the attention_count events of the largest logits of each head */
+    ATTENTION_TOP,   /* exact, over the attention_count rows of the largest logits of each head */
     ATTENTION_HASH,  /* events weigh by how many of their signatures match the candidate's (SDIM) */
     ATTENTION_MEAN,  /* the mean of the values */
     ATTENTION_NONE,  /* o = 0 */

@@ -15,7 +15,10 @@ const METHODS = {
   'vql.v1.History': {
     Append: [false, false], AppendStream: [true, true], Get: [false, false], Delete: [false, false],
   },
-  'vql.v1.Models': { List: [false, false] },
+  'vql.v1.Models': {
+    List: [false, false], Load: [false, false], Activate: [false, false], Unload: [false, false],
+    UpsertItems: [false, false],
+  },
   'grpc.health.v1.Health': { Check: [false, false], List: [false, false], Watch: [false, true] },
   'grpc.reflection.v1.ServerReflection': { ServerReflectionInfo: [true, true] },
   'grpc.reflection.v1alpha.ServerReflection': { ServerReflectionInfo: [true, true] },
