@@ -22,6 +22,9 @@ UNKNOWN_ITEM = 999_999_999_999
 in_memory = unittest.skipIf(os.environ.get("INTEROP_DURABILITY", "MEMORY") != "MEMORY",
                             "its servers do not have the store")
 
+# For tests that keep servers busy for seconds: not where every second is twenty.
+unhurried = unittest.skipIf(os.environ.get("INTEROP_BRIEF") == "yes", "takes too long here")
+
 _users = itertools.count(random.SystemRandom().getrandbits(48) << 15)
 
 

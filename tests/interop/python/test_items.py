@@ -13,7 +13,7 @@ import time
 from grpc import StatusCode
 from vql.v1 import history_pb2, models_pb2
 
-from client import CALL_S, NOW_MS, InteropTest, event, fresh_user
+from client import CALL_S, NOW_MS, InteropTest, event, fresh_user, unhurried
 from vqld import Vqld
 
 ROOM = 500
@@ -55,6 +55,7 @@ class ModelFile:
                                embedding=self._embedding[begin:begin + self.width])
 
 
+@unhurried
 class ItemsTest(InteropTest):
     def setUp(self):
         self.model = ModelFile(os.environ["INTEROP_MODEL"])

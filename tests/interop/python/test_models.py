@@ -12,7 +12,7 @@ import grpc
 from grpc import StatusCode
 from vql.v1 import models_pb2
 
-from client import CALL_S, Client, InteropTest, event, fresh_user
+from client import CALL_S, Client, InteropTest, event, fresh_user, unhurried
 from golden import known_items
 from model_variant import write_variant
 from vqld import Vqld
@@ -50,6 +50,7 @@ def resident_bytes(pid):
     raise RuntimeError("no VmRSS")
 
 
+@unhurried
 class ModelsTest(InteropTest):
     @classmethod
     def setUpClass(cls):
