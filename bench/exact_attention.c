@@ -49,7 +49,7 @@ static float temporal_kernel(const vql_model *model, uint32_t head, double hours
 static void prepare_event(exact_attention *exact, size_t l, const vql_cache_event *event,
                           int64_t time_ms)
 {
-    const vql_model *model = exact->catalog->model;
+    const vql_model *model = exact->catalog->tables->model;
     const vql_shape *shape = &model->shape;
     const size_t d = shape->head_width;
     const double hours = (double)(time_ms - event->time_ms) / 3.6e6;
@@ -74,7 +74,7 @@ static void prepare_event(exact_attention *exact, size_t l, const vql_cache_even
 exact_attention *exact_attention_new(const vql_catalog *catalog, const vql_cache_event *events,
                                      size_t count, int64_t time_ms)
 {
-    const vql_shape *shape = &catalog->model->shape;
+    const vql_shape *shape = &catalog->tables->model->shape;
     exact_attention *exact = allocate(1, sizeof *exact);
     *exact = (exact_attention){
         .catalog = catalog,
@@ -105,7 +105,7 @@ void exact_attention_free(exact_attention *exact)
 static void block_logits(exact_attention *exact, uint32_t head, size_t count, size_t first,
                          size_t events)
 {
-    const vql_shape *shape = &exact->catalog->model->shape;
+    const vql_shape *shape = &exact->catalog->tables->model->shape;
     const int d = (int)shape->head_width;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)events, d, 1.0f,
                 exact->queries + head * shape->head_width, (int)shape->width,
@@ -115,7 +115,7 @@ static void block_logits(exact_attention *exact, uint32_t head, size_t count, si
 
 static void attend_head(exact_attention *exact, uint32_t head, size_t count)
 {
-    const int columns = (int)exact->catalog->model->shape.head_width + 1;
+    const int columns = (int)exact->catalog->tables->model->shape.head_width + 1;
     for (size_t first = 0; first < exact->events; first += EVENTS) {
         const size_t left = exact->events - first;
         const size_t events = left < EVENTS ? left : EVENTS;
@@ -131,7 +131,7 @@ static void attend_head(exact_attention *exact, uint32_t head, size_t count)
 
 static void write_output(const exact_attention *exact, uint32_t head, size_t count, float *o)
 {
-    const vql_shape *shape = &exact->catalog->model->shape;
+    const vql_shape *shape = &exact->catalog->tables->model->shape;
     const size_t d = shape->head_width;
     for (size_t n = 0; n < count; n++)
         for (size_t j = 0; j < d; j++)
@@ -142,7 +142,7 @@ static void write_output(const exact_attention *exact, uint32_t head, size_t cou
 /* Queries of the next block of candidates; how many. */
 static size_t load_queries(exact_attention *exact, const uint64_t *item_ids, size_t count)
 {
-    const size_t width = exact->catalog->model->shape.width;
+    const size_t width = exact->catalog->tables->model->shape.width;
     const size_t block = count < CANDIDATES ? count : CANDIDATES;
     for (size_t n = 0; n < block; n++) {
         const uint32_t row = vql_catalog_row(exact->catalog, item_ids[n]);
@@ -154,7 +154,7 @@ static size_t load_queries(exact_attention *exact, const uint64_t *item_ids, siz
 
 void exact_attention_run(exact_attention *exact, const uint64_t *item_ids, size_t count, float *o)
 {
-    const vql_shape *shape = &exact->catalog->model->shape;
+    const vql_shape *shape = &exact->catalog->tables->model->shape;
     openblas_set_num_threads(1);
     for (size_t first = 0; first < count; first += CANDIDATES) {
         const size_t block = load_queries(exact, item_ids + first, count - first);
@@ -194,7 +194,7 @@ static void replace_least(best_events *best, float logit, size_t event)
 static void sum_best(const exact_attention *exact, uint32_t head, const best_events *best,
                      float *sums)
 {
-    const size_t columns = exact->catalog->model->shape.head_width + 1;
+    const size_t columns = exact->catalog->tables->model->shape.head_width + 1;
     memset(sums, 0, columns * sizeof *sums);
     for (size_t i = 0; i < best->count; i++) {
         if (best->logits[i] == -FLT_MAX)
@@ -221,14 +221,14 @@ static void retrieve_head(exact_attention *exact, uint32_t head, size_t count, b
     }
     for (size_t n = 0; n < count; n++)
         sum_best(exact, head, &best[n],
-                 exact->sums + n * (exact->catalog->model->shape.head_width + 1));
+                 exact->sums + n * (exact->catalog->tables->model->shape.head_width + 1));
 }
 
 void exact_attention_top(exact_attention *exact, const uint64_t *item_ids, size_t count,
                          size_t kept, float *o)
 {
     static best_events best[CANDIDATES];
-    const vql_shape *shape = &exact->catalog->model->shape;
+    const vql_shape *shape = &exact->catalog->tables->model->shape;
     openblas_set_num_threads(1);
     for (size_t first = 0; first < count; first += CANDIDATES) {
         const size_t block = load_queries(exact, item_ids + first, count - first);

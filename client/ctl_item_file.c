@@ -164,13 +164,14 @@ tsv_result item_file_read(item_file *f, Vql__V1__Item **item)
     Vql__V1__Item *made = new_item(f);
     if (made == NULL)
         return tsv_refuse_row(f->tsv, "no memory");
+    *item = made;
     if (tsv_count(f->tsv) > f->column_count)
         result = tsv_refuse_row(f->tsv, "more columns than the first line names");
     for (size_t i = 0; i < f->column_count && result == TSV_ROW; i++)
         result = read_column(f, i, made);
-    if (result == TSV_ROW)
-        *item = made;
-    else
+    if (result != TSV_ROW) {
         vql__v1__item__free_unpacked(made, NULL);
+        *item = NULL;
+    }
     return result;
 }

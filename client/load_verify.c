@@ -95,7 +95,8 @@ static void on_scored(const vqlc_result *result, const Vql__V1__ScoreResponse *a
 static bool ask(load_verify *v, pair *p, vqlc_channel *channel, int64_t time_ms)
 {
     const load_request drawn = load_requests_sample(v->bench->requests, LOAD_SCORE);
-    Vql__V1__ScoreRequest request = VQL__V1__SCORE_REQUEST__INIT;
+    Vql__V1__ScoreRequest request;
+    vql__v1__score_request__init(&request);
     request.user_id = drawn.user;
     request.n_item_ids = v->bench->settings->candidates;
     request.item_ids =

@@ -18,12 +18,13 @@ CALL_S = 180  # a call that takes longer hangs
 NOW_MS = int(time.time() * 1000)
 UNKNOWN_ITEM = 999_999_999_999
 
-# For tests that start servers of their own, whose histories are in memory: once is enough.
-in_memory = unittest.skipIf(os.environ.get("INTEROP_DURABILITY", "MEMORY") != "MEMORY",
-                            "its servers do not have the store")
+# For tests that take seconds: not where every second is twenty.
+BRIEF = os.environ.get("INTEROP_BRIEF") == "yes"
+unhurried = unittest.skipIf(BRIEF, "takes too long here")
 
-# For tests that keep servers busy for seconds: not where every second is twenty.
-unhurried = unittest.skipIf(os.environ.get("INTEROP_BRIEF") == "yes", "takes too long here")
+# For tests that start servers of their own, whose histories are in memory: once is enough.
+in_memory = unittest.skipIf(BRIEF or os.environ.get("INTEROP_DURABILITY", "MEMORY") != "MEMORY",
+                            "its servers do not have the store")
 
 _users = itertools.count(random.SystemRandom().getrandbits(48) << 15)
 
