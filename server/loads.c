@@ -29,10 +29,17 @@ static void drop_cache(load *one)
     one->mark = (cache_mark){0};
 }
 
+static void drop_snapshot(load *one)
+{
+    free(one->errand.snapshot.bytes);
+    one->errand.snapshot = (store_snapshot){0};
+}
+
 /* Reads from the snapshot on. */
 static void restart(load *one)
 {
     drop_cache(one);
+    drop_snapshot(one);
     one->erased = false;
     one->errand.next_sequence = 0;
 }
@@ -108,8 +115,7 @@ static bool begin_with_snapshot(loads *l, load *one)
         one->cache = cache_maker_parse(l->maker, snapshot->bytes, snapshot->count);
     if (one->cache)
         one->mark.sequence = one->mark.saved = snapshot->sequence;
-    free(one->errand.snapshot.bytes);
-    one->errand.snapshot = (store_snapshot){0};
+    drop_snapshot(one);
     return one->cache != NULL;
 }
 
