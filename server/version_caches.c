@@ -72,15 +72,11 @@ bool version_caches_idle(const version_caches *c)
 
 vql_scorer *version_caches_scorer(version_caches *c, lane_kind kind, const vql_catalog *catalog)
 {
-    if (c->scored[kind] == catalog)
-        return c->scorers[kind];
-    vql_scorer *made;
-    if (vql_scorer_new(catalog, NULL, &made) != VQL_OK)
+    vql_scorer **scorer = &c->scorers[kind];
+    if (!*scorer && vql_scorer_new(catalog, NULL, scorer) != VQL_OK)
         return NULL;
-    vql_scorer_free(c->scorers[kind]);
-    c->scorers[kind] = made;
-    c->scored[kind] = catalog;
-    return made;
+    vql_scorer_use(*scorer, catalog);
+    return *scorer;
 }
 
 const vql_cache *version_caches_peek(const version_caches *c, uint64_t user_id)

@@ -31,8 +31,7 @@ typedef struct version_caches {
     loads loads; /* with a clerk */
     snapshots *snapshots;
     rebuild rebuild;
-    vql_scorer *scorers[LANES];       /* NULL until there is a use for one */
-    const vql_catalog *scored[LANES]; /* what the scorer of a lane is of */
+    vql_scorer *scorers[LANES]; /* NULL until there is a use for one */
 } version_caches;
 
 LIST_HEAD(version_caches_list, version_caches);
