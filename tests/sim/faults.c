@@ -1,8 +1,8 @@
 #include "faults.h"
 
-#include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 
+#include "failing_h2.h"
 #include "world.h"
 
 #ifdef VQL_JEMALLOC
@@ -16,9 +16,6 @@ static bool is_armed;
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t count, size_t bytes);
 void *__real_realloc(void *block, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *block, size_t bytes);
 
 bool faults_arm(bool armed)
 {
@@ -54,41 +51,6 @@ void *__wrap_calloc(size_t count, size_t bytes)
 void *__wrap_realloc(void *block, size_t bytes)
 {
     return fails() ? NULL : __real_realloc(block, bytes);
-}
-
-static void *h2_malloc(size_t bytes, void *context)
-{
-    (void)context;
-    return __wrap_malloc(bytes);
-}
-
-static void *h2_calloc(size_t count, size_t bytes, void *context)
-{
-    (void)context;
-    return __wrap_calloc(count, bytes);
-}
-
-static void *h2_realloc(void *block, size_t bytes, void *context)
-{
-    (void)context;
-    return __wrap_realloc(block, bytes);
-}
-
-static void h2_free(void *block, void *context)
-{
-    (void)context;
-    free(block);
-}
-
-static nghttp2_mem h2_memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
-
-int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
-                                      const nghttp2_session_callbacks *callbacks, void *context);
-
-int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
-                                      const nghttp2_session_callbacks *callbacks, void *context)
-{
-    return nghttp2_session_client_new3(h2, callbacks, context, NULL, &h2_memory);
 }
 
 #ifdef VQL_JEMALLOC

@@ -5,50 +5,15 @@
  *
  * The program is linked with --wrap for malloc, calloc, realloc and nghttp2_session_client_new.
  */
-#include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check_main.h"
 #include "client_rig.h"
+#include "failing_h2.h"
 #include "failing_malloc.h"
 
 enum { CALLS = 4 };
-
-static void *h2_malloc(size_t bytes, void *context)
-{
-    (void)context;
-    return __wrap_malloc(bytes);
-}
-
-static void *h2_calloc(size_t count, size_t bytes, void *context)
-{
-    (void)context;
-    return __wrap_calloc(count, bytes);
-}
-
-static void *h2_realloc(void *block, size_t bytes, void *context)
-{
-    (void)context;
-    return __wrap_realloc(block, bytes);
-}
-
-static void h2_free(void *block, void *context)
-{
-    (void)context;
-    free(block);
-}
-
-static nghttp2_mem failing_h2_memory = {NULL, h2_malloc, h2_free, h2_calloc, h2_realloc};
-
-int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
-                                      const nghttp2_session_callbacks *callbacks, void *context);
-
-int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
-                                      const nghttp2_session_callbacks *callbacks, void *context)
-{
-    return nghttp2_session_client_new3(h2, callbacks, context, NULL, &failing_h2_memory);
-}
 
 /* The rig's callbacks, in which allocations are the test's and do not fail. */
 static void on_message(void *context, const uint8_t *message, size_t bytes)
