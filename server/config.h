@@ -29,6 +29,7 @@ typedef struct config {
     char *config_file;   /* NULL: none */
     char *model;         /* the model file, or a folder of them; never NULL */
     char *listen;        /* address_list_parse succeeds with LIMIT_LISTENERS */
+    char *admin;         /* address_list_parse succeeds with 1; NULL: no admin port */
     char *port_file;     /* written with the addresses once serving, each a line; NULL: none */
     char *tls_cert;      /* NULL: no TLS */
     char *tls_key;       /* NULL if tls_cert is, and only then */
@@ -39,8 +40,10 @@ typedef struct config {
     char *backup;        /* a folder that SIGUSR1 makes a copy of the store in; NULL: none */
     bool check;          /* verify model and store, then exit */
 
-    uint32_t durability; /* a config_durability, not AUTO */
-    uint32_t log_level;  /* a log_level */
+    uint32_t durability;   /* a config_durability, not AUTO */
+    uint32_t log_level;    /* a log_level */
+    uint32_t log_calls;    /* lines a second and thread about calls; 0: none */
+    uint64_t slow_call_ms; /* from which a call is slow; 0: none is */
 
     uint32_t retain_events; /* of each user; 0: all */
     uint32_t retain_days;   /* 0: for ever */
@@ -98,6 +101,10 @@ config_outcome config_load(config *out, int argc, char *const *argv, char *const
 
 /* Frees the strings, and leaves them NULL. */
 void config_free(config *c);
+
+/* Tells of every option that has a value, in the order of the table. */
+void config_each(const config *c, void (*tell)(void *context, const char *name, const char *value),
+                 void *context);
 
 /* The folder of a store on disk; NULL: histories are in memory. */
 const char *config_store_folder(const config *c);

@@ -159,6 +159,17 @@ enum {
     /* Addresses of --listen. */
     LIMIT_LISTENERS = 8,
 
+    /*
+     * The admin port: connections at once, seconds that one may be silent, and what one may take of
+     * memory, its request's headers among it.
+     */
+    LIMIT_ADMIN_CONNECTIONS = 32,
+    LIMIT_ADMIN_SILENCE_S = 10,
+    LIMIT_ADMIN_CONNECTION_BYTES = 16384,
+
+    /* Milliseconds that a page waits for event loops to say what they are like. */
+    LIMIT_ASK_MS = 200,
+
     /* Connections that wait to be accepted. */
     LIMIT_BACKLOG = 511,
 

@@ -13,6 +13,7 @@
 #include "limit.h"
 #include "listener.h"
 #include "log.h"
+#include "observatory.h"
 #include "option.h"
 #include "upserter.h"
 #include "worker.h"
@@ -42,6 +43,7 @@ typedef struct server {
     post *posts;             /* [count]: theirs */
     uint32_t count;          /* that were made */
     uint32_t started;
+    observatory pages;
 
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup, copy;
@@ -147,6 +149,8 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->connections.max_count = c->max_connections;
     w->connections.max_handshakes = c->max_handshakes;
     w->connections.wall_ms = wall_clock_ms;
+    w->call_log.slow_ns = c->slow_call_ms * NS_PER_MS;
+    w->call_log.per_second = c->log_calls;
     w->service.control = control;
     w->service.recent = s->requests;
     w->post->loader = s->loader;
@@ -172,13 +176,14 @@ static shard *make_shard_on_disk(const server *s, model_set *models, const shard
 }
 
 /* Shard `index` of `count`, which share the memory evenly. */
-static shard *make_shard(const server *s, model_set *models, uint32_t index, uint32_t count)
+static shard *make_shard(server *s, model_set *models, uint32_t index, uint32_t count)
 {
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
         .shed_target_ms = s->config->shed_target_ms,
         .shed_interval_ms = s->config->shed_interval_ms,
+        .meters = &s->workers[index].meters,
         .retention =
             {
                 .max_events = s->config->retain_events,
@@ -317,6 +322,7 @@ static bool start_workers(server *s, uint32_t count)
     if (ok)
         registry_on_change(s->models, on_models, s);
     ok = ok && loader_start(s->loader, on_answered, s);
+    ok = ok && observatory_open(&s->pages);
     if (!ok || !write_port_file(s->config->port_file, text))
         return false;
     format_addresses(s, ',', text);
@@ -539,9 +545,12 @@ bool server_run(const config *c, registry *models, loader *loads, items *upserts
     }
     registry_expect(models, count);
     (void)signal(SIGPIPE, SIG_IGN);
+    s.pages = (observatory){
+        .config = c, .models = models, .database = d, .workers = s.workers, .count = count};
     const bool ok = start_workers(&s, count);
     if (ok)
         (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    observatory_close(&s.pages);
     upserter_stop(s.upserter);
     stop_workers(&s);
     clear_control(&s);
