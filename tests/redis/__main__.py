@@ -1,4 +1,4 @@
-"""Runs every test_*.py beside this file; the last line says how many passed and failed."""
+"""Runs every test_*.py beside this file, or those that VQL_REDIS_TESTS names; the last line says how many passed and failed."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # a server is started by exec; not
 
 
 def main():
-    pattern = sys.argv[1] if len(sys.argv) > 1 else "test_*.py"
+    pattern = os.environ.get("VQL_REDIS_TESTS", "test_*.py")
     tests = unittest.defaultTestLoader.discover(pathlib.Path(__file__).parent, pattern)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(tests)
     failed = len(result.failures) + len(result.errors)
