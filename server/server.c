@@ -14,6 +14,7 @@
 #include "listener.h"
 #include "log.h"
 #include "option.h"
+#include "supervisor.h"
 #include "upserter.h"
 #include "worker.h"
 
@@ -364,6 +365,7 @@ static void on_signal(uv_signal_t *handle, int number)
     s->stopping = true;
     log_info("stopping", log_str("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"),
              log_u64("connections", open_connections(s)));
+    (void)supervisor_tell("STOPPING=1");
     command_all(s, WORKER_DRAIN);
     uv_update_time(&s->loop);
     s->drain_end_ms = uv_now(&s->loop) + s->config->drain_ms;
@@ -540,8 +542,10 @@ bool server_run(const config *c, registry *models, loader *loads, items *upserts
     registry_expect(models, count);
     (void)signal(SIGPIPE, SIG_IGN);
     const bool ok = start_workers(&s, count);
-    if (ok)
+    if (ok) {
+        (void)supervisor_tell("READY=1");
         (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    }
     upserter_stop(s.upserter);
     stop_workers(&s);
     clear_control(&s);
