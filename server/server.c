@@ -329,6 +329,7 @@ static bool start_workers(server *s, uint32_t count)
              log_str("tls", s->secrets->credentials ? "on" : "off"),
              log_str("model", model_set_active(models)->name), log_u64("models", models->count));
     model_set_release(models);
+    (void)supervisor_tell("READY=1");
     return true;
 }
 
@@ -547,14 +548,9 @@ bool server_run(const config *c, registry *models, loader *loads, items *upserts
     s.pages = (observatory){
         .config = c, .models = models, .database = d, .workers = s.workers, .count = count};
     const bool ok = start_workers(&s, count);
-    if (ok) {
-        (void)supervisor_tell("READY=1");
+    if (ok)
         (void)uv_run(&s.loop, UV_RUN_DEFAULT);
-<<<<<<< HEAD
-    }
-=======
     observatory_close(&s.pages);
->>>>>>> metrics
     upserter_stop(s.upserter);
     stop_workers(&s);
     clear_control(&s);
