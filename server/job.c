@@ -155,3 +155,15 @@ bool job_set_upsert(job *j, const uint8_t *message, size_t bytes)
     memcpy(j->upsert->message, message, bytes);
     return true;
 }
+
+bool job_has_history(job *j)
+{
+    if (j->sequence >= j->min_sequence)
+        return true;
+    grpc_fail(&j->error, GRPC_FAILED_PRECONDITION,
+              "min_sequence %llu: user_id %llu is at sequence %llu",
+              (unsigned long long)j->min_sequence, (unsigned long long)j->user_id,
+              (unsigned long long)j->sequence);
+    j->error.reason = "SEQUENCE_NOT_REACHED";
+    return false;
+}

@@ -1,6 +1,7 @@
 #include "lane.h"
 
 #include "limit.h"
+#include "meters.h"
 
 bool lane_init(lane *l, lane_kind kind, uint64_t target_ns, uint64_t interval_ns)
 {
@@ -64,6 +65,7 @@ job *lane_release(lane *l)
 static void shed(lane *l, job *j, uint64_t now_ns)
 {
     pushback_note(&l->pushback, true);
+    meters_count(l->meters, METER_SHED_WAITED);
     grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: the request waited %.3g ms",
               (double)(now_ns - j->arrived_ns) * 1e-6);
     j->error.reason = "OVERLOADED";

@@ -39,7 +39,8 @@ typedef struct lane {
     vql_scorer *scorer; /* of the job in hand, while it is scored; its version's own */
     job *current;       /* in hand; NULL: none */
     lane_phase phase;
-    atomic_bool refusing; /* shedder_refuses, as it was when a job last came or went */
+    struct meters *meters; /* the owner's; may be NULL */
+    atomic_bool refusing;  /* shedder_refuses, as it was when a job last came or went */
 } lane;
 
 /* Waits are as for shedder_init. False: no memory. */

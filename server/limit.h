@@ -167,6 +167,9 @@ enum {
     LIMIT_ADMIN_SILENCE_S = 10,
     LIMIT_ADMIN_CONNECTION_BYTES = 16384,
 
+    /* Milliseconds that a page waits for event loops to say what they are like. */
+    LIMIT_ASK_MS = 200,
+
     /* Connections that wait to be accepted. */
     LIMIT_BACKLOG = 511,
 
