@@ -127,7 +127,7 @@ class Compose(unittest.TestCase):
                 self.assertTrue(known, f"{name}: {volume}")
 
     def test_prometheus_asks_every_server(self):
-        text = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
+        text = (ROOT / "deploy/prometheus/compose.yml").read_text()
         asked, = yaml.safe_load(text)["scrape_configs"][0]["dns_sd_configs"]
         servers = {name for name, service in COMPOSE["services"].items()
                    if f"--admin=0.0.0.0:{asked['port']}" in service.get("command", ())}
