@@ -106,7 +106,10 @@ void config_free(config *c);
 void config_each(const config *c, void (*tell)(void *context, const char *name, const char *value),
                  void *context);
 
-/* The folder of a store on disk; NULL: histories are in memory. */
+/* Where the Redis is that histories are in; NULL: they are in none. */
+const char *config_store_redis(const config *c);
+
+/* The folder of a store on disk; NULL: histories are in none. */
 const char *config_store_folder(const config *c);
 
 /* The level of kernels that was asked for; NULL: the best there is. A static string. */
