@@ -193,3 +193,15 @@ class Kubernetes(unittest.TestCase):
         self.assertLess(pause + int(conf["drain-ms"]) / 1000,
                         POD["terminationGracePeriodSeconds"])
         self.assertEqual(int(conf["threads"]), int(CONTAINER["resources"]["limits"]["cpu"]))
+
+
+class Operations(unittest.TestCase):
+    def test_every_alert_has_its_section(self):
+        rules = yaml.safe_load((ROOT / "deploy/prometheus/vqld.rules.yml").read_text())
+        alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]
+                  if "alert" in rule}
+        text = (ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
+        sections = re.findall(r"(?m)^### (\w+)$", text.partition("## Alerts")[2])
+        self.assertEqual(sorted(sections), sorted(alerts))
+        for anchor in re.findall(r"\(#(\w+)\)", text):
+            self.assertIn(anchor, map(str.lower, sections))
