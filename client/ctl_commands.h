@@ -9,6 +9,7 @@
 extern const ctl_command ctl_append_command;
 extern const ctl_command ctl_delete_command;
 extern const ctl_command ctl_get_command;
+extern const ctl_command ctl_health_command;
 extern const ctl_command ctl_import_command;
 extern const ctl_command ctl_items_command;
 extern const ctl_command ctl_models_command;

@@ -8,8 +8,9 @@
 int main(int argc, char **argv)
 {
     static const ctl_command *const commands[] = {
-        &ctl_score_command,  &ctl_append_command, &ctl_get_command,   &ctl_delete_command,
-        &ctl_models_command, &ctl_import_command, &ctl_items_command, &ctl_token_command,
+        &ctl_score_command,  &ctl_append_command, &ctl_get_command,
+        &ctl_delete_command, &ctl_models_command, &ctl_import_command,
+        &ctl_items_command,  &ctl_token_command,  &ctl_health_command,
     };
     /* A connection that breaks while it is written to is an error of that write, not the end. */
     (void)signal(SIGPIPE, SIG_IGN);

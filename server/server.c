@@ -15,6 +15,7 @@
 #include "log.h"
 #include "observatory.h"
 #include "option.h"
+#include "supervisor.h"
 #include "upserter.h"
 #include "worker.h"
 
@@ -340,6 +341,7 @@ static bool start_workers(server *s, uint32_t count)
              log_str("tls", s->secrets->credentials ? "on" : "off"),
              log_str("model", model_set_active(models)->name), log_u64("models", models->count));
     model_set_release(models);
+    (void)supervisor_tell("READY=1");
     return true;
 }
 
@@ -379,6 +381,7 @@ static void on_signal(uv_signal_t *handle, int number)
     s->stopping = true;
     log_info("stopping", log_str("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"),
              log_u64("connections", open_connections(s)));
+    (void)supervisor_tell("STOPPING=1");
     command_all(s, WORKER_DRAIN);
     uv_update_time(&s->loop);
     s->drain_end_ms = uv_now(&s->loop) + s->config->drain_ms;
