@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "limit.h"
+#include "redis_url.h"
 #include "vql/cache.h"
 
 #define KIB UINT64_C(1024)
@@ -38,7 +39,8 @@ static const char *const cache_formats[] = {
 static const char *const scoring_formats[] = {
     [CONFIG_SCORING_F32] = "f32", [CONFIG_SCORING_INT16] = "int16", NULL};
 
-static const char *const stores[] = {"memory", "rocksdb:DIR", NULL};
+static const char *const stores[] = {"memory", "rocksdb:DIR", "redis:ADDRESSES", "rediss:ADDRESSES",
+                                     NULL};
 
 #define FIELD(name) offsetof(config, name)
 
@@ -70,10 +72,14 @@ static const option options[] = {
     {"max-handshakes", OPTION_COUNT, FIELD(max_handshakes), "256", 1, 1000000, NULL,
      "TLS handshakes under way on one thread; one more ends the oldest."},
     {"store", OPTION_FORM, FIELD(store), "memory", 0, 0, stores,
-     "Where histories are kept: in memory, which a restart empties, or in a folder."},
+     "Where histories are kept: in memory, which a restart empties; in a folder; or in a Redis "
+     "that "
+     "servers share, redis://[USER:PASSWORD@]HOST:PORT[,HOST:PORT]. It has no TLS: rediss: is "
+     "refused."},
     {"durability", OPTION_CHOICE, FIELD(durability), "auto", 0, 0, durabilities,
      "When an append is answered. sync: it is on disk; async: the system has it, and writes it "
-     "within 50 ms; memory: the process has it. auto: sync, or memory with that store."},
+     "within 50 ms; memory: the process has it. With redis, sync: the primary and a replica have "
+     "it; async: the primary has it. auto: sync, or async with redis, or memory with that store."},
     {"retain-events", OPTION_COUNT, FIELD(retain_events), "0", 0, UINT32_MAX, NULL,
      "How many events of each user are kept, the last ones; an eighth more may be there. 0: all."},
     {"retain-days", OPTION_COUNT, FIELD(retain_days), "0", 0, 36500, NULL,
@@ -170,10 +176,38 @@ const char *config_store_folder(const config *c)
     return strncmp(c->store, prefix, length) == 0 ? c->store + length : NULL;
 }
 
+const char *config_store_redis(const config *c)
+{
+    return strncmp(c->store, "redis:", strlen("redis:")) == 0 ? c->store : NULL;
+}
+
+/* The same where the store is in Redis. The text may have a password, and is not repeated. */
+static bool resolve_redis(config *c, config_error *error)
+{
+    redis_url where;
+    const char *wrong = config_store_redis(c)
+                            ? redis_url_parse(c->store, &where)
+                            : "TLS is not there: the library, hiredis 0.14, has none; use redis:// "
+                              "through a TLS proxy, or on a network that is trusted";
+    if (wrong)
+        return settings_fail(error, "store: redis: %s", wrong);
+    if (c->durability == CONFIG_DURABILITY_AUTO)
+        c->durability = CONFIG_DURABILITY_ASYNC;
+    if (c->durability == CONFIG_DURABILITY_MEMORY)
+        return settings_fail(error, "durability is \"memory\", but store redis has only \"async\" "
+                                    "and \"sync\"");
+    if (c->export_file || c->backup)
+        return settings_fail(error, "%s: needs a store on disk; Redis's own tools copy it",
+                             c->export_file ? "export" : "backup");
+    return true;
+}
+
 /* Checks what is said of the store, and settles the durability. */
 static bool resolve_store(config *c, config_error *error)
 {
     const char *folder = config_store_folder(c);
+    if (strncmp(c->store, "redis", strlen("redis")) == 0)
+        return resolve_redis(c, error);
     if (c->durability == CONFIG_DURABILITY_AUTO)
         c->durability = folder ? CONFIG_DURABILITY_SYNC : CONFIG_DURABILITY_MEMORY;
     if (!folder && c->durability != CONFIG_DURABILITY_MEMORY)

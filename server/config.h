@@ -99,7 +99,10 @@ config_outcome config_load(config *out, int argc, char *const *argv, char *const
 /* Frees the strings, and leaves them NULL. */
 void config_free(config *c);
 
-/* The folder of a store on disk; NULL: histories are in memory. */
+/* Where the Redis is that histories are in; NULL: they are in none. */
+const char *config_store_redis(const config *c);
+
+/* The folder of a store on disk; NULL: histories are in none. */
 const char *config_store_folder(const config *c);
 
 /* The level of kernels that was asked for; NULL: the best there is. A static string. */

@@ -7,15 +7,11 @@
 
 static store_code run_append(job *j, store *s)
 {
-    const size_t asked = j->event_count;
+    j->duplicates = (uint32_t)j->event_count; /* those left out: when it is done */
     j->durability = s->durability;
-    const store_code code =
-        asked == 0 ? store_info(s, j->user_id, &j->history)
-                   : store_append(s, j->user_id, j->events, &j->event_count, &j->history);
-    j->sequence = j->history.sequence;
-    j->appended = (uint32_t)j->event_count;
-    j->duplicates = (uint32_t)(asked - j->event_count);
-    return code;
+    if (j->event_count == 0)
+        return store_info(s, j->user_id, &j->history);
+    return store_append(s, j->user_id, j->events, &j->event_count, &j->history, &j->errand.code);
 }
 
 /* Reads events of which there have to be as many as there is room for. */
@@ -150,9 +146,11 @@ bool errand_comes_after_commit(const errand *e)
 void errand_run(errand *e, store *s)
 {
     const bool reads = !errand_writes(e);
-    if (reads)
-        store_pin(s);
-    e->code = run(e, s);
-    if (reads)
-        store_unpin(s);
+    for (int i = 0; i < LIMIT_READS && (i == 0 || e->code == STORE_CHANGED); i++) {
+        if (reads)
+            store_pin(s);
+        e->code = run(e, s);
+        if (reads)
+            store_unpin(s);
+    }
 }

@@ -14,6 +14,7 @@ static version_caches *add_caches(histories *h, version *v)
         .pool = &h->pool,
         .snapshots = &h->snapshots,
         .format = h->format,
+        .news = h->news,
     };
     version_caches *c = version_caches_new(v, &options);
     if (c)
@@ -40,10 +41,11 @@ static void retire(histories *h, version_caches *c)
     LIST_INSERT_HEAD(&h->leaving, c, link);
 }
 
-bool histories_init(histories *h, model_set *set, store *s, clerk *c, size_t budget_bytes,
-                    vql_cache_format format)
+bool histories_init(histories *h, model_set *set, store *s, clerk *c, const news *heard,
+                    size_t budget_bytes, vql_cache_format format)
 {
-    *h = (histories){.store = s, .clerk = c, .snapshots = {.clerk = c}, .format = format};
+    *h = (histories){
+        .store = s, .clerk = c, .news = heard, .snapshots = {.clerk = c}, .format = format};
     if (!cache_pool_init(&h->pool, budget_bytes))
         return false;
     histories_set_models(h, set);
@@ -142,6 +144,7 @@ bool histories_fail(job *j, store_code code)
                   user_id);
         j->error.reason = "NO_MEMORY";
         break;
+    case STORE_CHANGED:
     case STORE_UNAVAILABLE:
         grpc_fail(&j->error, GRPC_UNAVAILABLE, "user_id %llu: the store is unavailable", user_id);
         j->error.reason = "STORE_UNAVAILABLE";
@@ -169,7 +172,7 @@ static void follow_append(histories *h, const job *j)
     version_caches *c;
     LIST_FOREACH(c, &h->caches, link)
     version_caches_appended(c, j->user_id, j->events, j->event_count, &j->history,
-                            begins_users(h, c));
+                            begins_users(h, c), j->news);
 }
 
 static void follow_delete(histories *h, uint64_t user_id)
@@ -186,6 +189,16 @@ void histories_trimmed(histories *h, uint64_t user_id)
     version_caches_trimmed(c, user_id);
 }
 
+/* What was to be written may be there or not: other servers are told, but not this one. */
+static void doubt(histories *h, const job *j)
+{
+    version_caches *c;
+    if (!h->news || (j->operation != OPERATION_APPEND && j->operation != OPERATION_DELETE))
+        return;
+    LIST_FOREACH(c, &h->caches, link)
+    version_caches_doubt(c, j->user_id);
+}
+
 static void describe_cache(const histories *h, job *j)
 {
     const version_caches *c = find_caches(h, j->version->number);
@@ -200,10 +213,15 @@ static void describe_cache(const histories *h, job *j)
 
 void histories_finish(histories *h, job *j, store_code code)
 {
-    if (!histories_fail(j, code))
+    if (!histories_fail(j, code)) {
+        doubt(h, j);
         return;
+    }
     switch (j->operation) {
     case OPERATION_APPEND:
+        j->sequence = j->history.sequence;
+        j->appended = (uint32_t)j->event_count;
+        j->duplicates -= j->appended; /* of all that it had */
         follow_append(h, j);
         break;
     case OPERATION_DELETE:

@@ -13,13 +13,15 @@
 #include "clerk.h"
 #include "job.h"
 #include "model_set.h"
+#include "news.h"
 #include "snapshots.h"
 #include "store.h"
 #include "version_caches.h"
 
 typedef struct histories {
-    store *store; /* one that never blocks; NULL: there is a clerk */
-    clerk *clerk; /* NULL: there is a store */
+    store *store;     /* one that never blocks; NULL: there is a clerk */
+    clerk *clerk;     /* NULL: there is a store */
+    const news *news; /* NULL: no other server writes the store */
     cache_pool pool;
     snapshots snapshots;
     vql_cache_format format;
@@ -29,11 +31,11 @@ typedef struct histories {
 } histories;
 
 /*
- * Takes a store, or the clerk of one. budget_bytes: 0 for no limit. False: no memory; store and
+ * Takes a store, or the clerk of one, and what is heard of others that write it. budget_bytes: 0 for no limit. False: no memory; store and
  * clerk are the caller's still.
  */
-bool histories_init(histories *h, model_set *set, store *s, clerk *c, size_t budget_bytes,
-                    vql_cache_format format);
+bool histories_init(histories *h, model_set *set, store *s, clerk *c, const news *heard,
+                    size_t budget_bytes, vql_cache_format format);
 
 /* Frees all, with store or clerk; the clerk has nothing that is not a snapshot. */
 void histories_clear(histories *h);

@@ -85,6 +85,7 @@ static grpc_status commit(void *context, grpc_error *error)
         return GRPC_OK;
     case STORE_NO_MEMORY:
         return fail_no_memory(error);
+    case STORE_CHANGED: /* never here */
     case STORE_UNAVAILABLE:
     case STORE_DAMAGED:
         break;

@@ -72,6 +72,7 @@ typedef struct job {
     uint64_t before_sequence;
     size_t item_count;
     size_t event_count;
+    uint32_t news;        /* the user's number when it was sent to the store: news.h */
     bool ids_checked;     /* events of a score: those applied are taken out, as of history */
     upsert_order *upsert; /* of OPERATION_UPSERT, its answer too; NULL: none */
 

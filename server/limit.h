@@ -78,6 +78,9 @@ enum {
     /* Microseconds that what is for a clerk waits at most for what may go with it. */
     LIMIT_FLUSH_US = 200,
 
+    /* How often something is read that others change meanwhile, before it is given up. */
+    LIMIT_READS = 4,
+
     /* Appends that share a commit: what a slow disk makes wait at most. */
     LIMIT_COMMIT_ERRANDS = 4096,
 
@@ -103,6 +106,26 @@ enum {
     LIMIT_BLOCK_CACHE_BYTES = 67108864,
     LIMIT_MEMTABLE_BYTES = 16777216, /* a start after a crash replays a log of that */
     LIMIT_BLOB_BYTES = 4096,
+
+    /*
+     * Redis, in milliseconds: how long a connection and a command may take, and those of the
+     * thread that listens; after how long a node
+     * that failed is tried again, which doubles up to the longest; how long replicas may take to
+     * have an append. How often a command is sent where it is sent elsewhere or is to be tried
+     * again, and the first wait between, which doubles. The nodes of a cluster. How often it is
+     * looked whether nodes can be written and which they are, and how long what others write may
+     * come late before it is no more relied on.
+     */
+    LIMIT_REDIS_COMMAND_MS = 1000,
+    LIMIT_REDIS_FEED_MS = 250,
+    LIMIT_REDIS_RETRY_MS = 50,
+    LIMIT_REDIS_LONGEST_RETRY_MS = 2000,
+    LIMIT_REDIS_WAIT_MS = 500,
+    LIMIT_REDIS_ROUNDS = 8,
+    LIMIT_REDIS_AGAIN_MS = 2,
+    LIMIT_REDIS_NODES = 512,
+    LIMIT_REDIS_PROBE_MS = 250,
+    LIMIT_REDIS_SILENCE_MS = 750,
 
     /* Caches of a version that is gone which are freed at a time: well under a millisecond. */
     LIMIT_TIDY_CACHES = 128,

@@ -37,7 +37,23 @@ static void restart(load *one)
     one->errand.next_sequence = 0;
 }
 
-static load *begin(loads *l, uint64_t user_id)
+/* Has the clerk read what comes next, as it is from now on. */
+static void send(loads *l, load *one)
+{
+    one->newest = 0;
+    one->news = news_number(l->news, one->errand.user_id);
+    clerk_send(l->clerk, &one->errand.errand);
+}
+
+/* Reads on, though all had been read. */
+static void reread(loads *l, load *one)
+{
+    one->ready = false;
+    one->errand.next_sequence = one->cache ? one->mark.sequence + 1 : 0;
+    send(l, one);
+}
+
+static load *make(loads *l, uint64_t user_id)
 {
     if (l->users.count >= LIMIT_LOADS || !id_map_reserve(&l->users, 1))
         return NULL;
@@ -50,8 +66,45 @@ static load *begin(loads *l, uint64_t user_id)
     one->errand.events = one->events;
     one->of = l;
     id_map_put(&l->users, user_id, one);
-    clerk_send(l->clerk, &one->errand.errand);
     return one;
+}
+
+static load *begin(loads *l, uint64_t user_id)
+{
+    load *one = make(l, user_id);
+    if (one)
+        send(l, one);
+    return one;
+}
+
+void loads_resume(loads *l, uint64_t user_id, vql_cache *cache, const cache_mark *mark)
+{
+    load *one = make(l, user_id);
+    if (!one) {
+        vql_cache_free(cache);
+        return;
+    }
+    one->cache = cache;
+    one->mark = *mark;
+    reread(l, one);
+}
+
+/* Whether a load that is ready is to be read on for a job that has it, or is to have it. */
+static bool is_behind(const loads *l, const load *one, const job *j)
+{
+    if (!l->news || one->left || one->code != STORE_OK)
+        return false;
+    if (!j->load)
+        return !news_is_current(l->news, j->user_id, one->mark.news);
+    return j->ids_checked && j->history.sequence != one->mark.sequence;
+}
+
+void loads_doubt(loads *l, load *one)
+{
+    if (one->ready && !one->left)
+        reread(l, one);
+    else
+        one->news--;
 }
 
 bool loads_wait(loads *l, job *j, bool *ok)
@@ -62,6 +115,8 @@ bool loads_wait(loads *l, job *j, bool *ok)
     *ok = one != NULL;
     if (!one)
         return false;
+    if (one->ready && is_behind(l, one, j))
+        reread(l, one);
     one->jobs += !j->load;
     j->load = one;
     if (one->ready)
@@ -183,9 +238,10 @@ job *loads_step(load_errand *done)
     load *one = (load *)(void *)done;
     loads *l = one->of;
     if (advance(l, one)) {
-        clerk_send(l->clerk, &done->errand);
+        send(l, one);
         return NULL;
     }
+    one->mark.news = one->news;
     if (one->code != STORE_OK)
         drop_cache(one);
     return finish(l, one);
@@ -216,8 +272,14 @@ void loads_appended(loads *l, load *one, const event *events, size_t count,
                     const history_info *info)
 {
     one->newest = info->sequence;
-    if (!one->ready || one->code != STORE_OK || one->mark.sequence >= info->sequence)
+    if (!one->ready || one->code != STORE_OK ||
+        (one->mark.sequence >= info->sequence && (!l->news || one->mark.born == info->born)))
         return;
+    if (l->news && one->mark.sequence > 0 && !one->left &&
+        (one->mark.born != info->born || one->mark.sequence + count != info->sequence)) {
+        reread(l, one); /* others have written, before it */
+        return;
+    }
     if (one->mark.sequence + count != info->sequence || !extend(l, one, events, count, info)) {
         drop_cache(one);
         one->code = STORE_NO_MEMORY;

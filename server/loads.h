@@ -22,6 +22,7 @@
 #include "id_map.h"
 #include "job.h"
 #include "limit.h"
+#include "news.h"
 #include "residents.h"
 
 typedef struct loads loads;
@@ -33,6 +34,7 @@ typedef struct load {
     store_code code;
     vql_cache *cache; /* of the events up to mark.sequence; NULL: none yet */
     cache_mark mark;
+    uint32_t news;   /* the user's number, before the errand was sent */
     bool erased;     /* or trimmed, since the errand was sent */
     bool left;       /* the user was trimmed: only those that have the load still use it */
     uint64_t newest; /* the sequence number that the last append came to, since it began */
@@ -46,7 +48,8 @@ struct loads {
     cache_maker *maker;
     residents *residents;
     clerk *clerk;
-    void *context; /* the owner's own */
+    const news *news; /* NULL: no other server writes the store */
+    void *context;    /* the owner's own */
 
     id_map users; /* -> load */
 };
@@ -68,6 +71,15 @@ load *loads_find(const loads *l, uint64_t user_id);
  * returns it, and else the load is ready. False in *ok: no memory, or LIMIT_LOADS are under way.
  */
 bool loads_wait(loads *l, job *j, bool *ok);
+
+/*
+ * Begins a user's load with a cache that may lack the last events, which becomes the load's. It is
+ * given up if that cannot be done.
+ */
+void loads_resume(loads *l, uint64_t user_id, vql_cache *cache, const cache_mark *mark);
+
+/* A user's history may have changed: what was read is compared with the store again. */
+void loads_doubt(loads *l, load *one);
 
 /* Begins a user's load, which no job waits for. False: no memory, or LIMIT_LOADS are under way. */
 bool loads_prefetch(loads *l, uint64_t user_id);

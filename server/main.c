@@ -10,6 +10,7 @@
 #include "loader.h"
 #include "log.h"
 #include "recent.h"
+#include "redis_database.h"
 #include "registry.h"
 #include "secrets.h"
 #include "server.h"
@@ -37,7 +38,7 @@ static bool check_store(database *d)
 
 /* Loads the models, with the items that the store has, and serves them or does what was asked. */
 static bool run_with_items(const config *c, registry *models, items *upserts, database *d,
-                           secrets *files)
+                           redis_database *r, secrets *files)
 {
     recent *requests = recent_new();
     loader *loads = requests ? loader_new(c, models, upserts, requests) : NULL;
@@ -51,22 +52,22 @@ static bool run_with_items(const config *c, registry *models, items *upserts, da
     else if (c->export_file && d)
         ok = store_export(d, c->export_file);
     else
-        ok = server_run(c, models, loads, upserts, requests, d, files);
+        ok = server_run(c, models, loads, upserts, requests, d, r, files);
     loader_free(loads);
     recent_free(requests);
     return ok;
 }
 
-static bool run_with_store(const config *c, database *d, secrets *files)
+static bool run_with_store(const config *c, database *d, redis_database *r, secrets *files)
 {
     registry *models = registry_new(c->max_models);
     upsert_log *log = upsert_log_open(d);
     items *upserts = models && log ? items_new(models, log, c->max_new_items) : NULL;
     bool ok = upserts != NULL;
     if (ok) {
-        ok = run_with_items(c, models, upserts, d, files);
+        ok = run_with_items(c, models, upserts, d, r, files);
     } else {
-        log_error("cannot open the store", log_str("store", c->store),
+        log_error("cannot open the store", log_str("store", r ? "redis" : c->store),
                   log_str("error", "its items cannot be read, or there is no memory"));
         upsert_log_close(log);
     }
@@ -84,9 +85,10 @@ static int run_with(const config *c, secrets *files)
         log_error("cannot use the kernels", log_str("error", error.text));
         return EXIT_FAILURE;
     }
-    const char *folder = config_store_folder(c);
+    const char *folder = config_store_folder(c), *where = config_store_redis(c);
     const bool serves = !c->check && !c->export_file;
     database *d = NULL;
+    redis_database *r = NULL;
     if (folder) {
         d = serves ? database_open(folder, (durability)c->durability, &refusal)
                    : database_open_to_read(folder, &refusal);
@@ -95,7 +97,15 @@ static int run_with(const config *c, secrets *files)
             return EXIT_FAILURE;
         }
     }
-    const bool ok = run_with_store(c, d, files);
+    if (where) {
+        r = redis_database_open(where, (durability)c->durability, &refusal);
+        if (!r) {
+            log_error("cannot open the store", log_str("error", refusal.text));
+            return EXIT_FAILURE;
+        }
+    }
+    const bool ok = run_with_store(c, d, r, files);
+    redis_database_close(r);
     database_close(d);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

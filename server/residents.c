@@ -132,6 +132,18 @@ bool residents_put(residents *r, uint64_t user_id, vql_cache *cache)
     return true;
 }
 
+vql_cache *residents_take(residents *r, uint64_t user_id, cache_mark *mark)
+{
+    resident *one = id_map_remove(&r->users, user_id);
+    if (!one)
+        return NULL;
+    vql_cache *cache = one->cache;
+    *mark = one->mark;
+    one->cache = NULL;
+    discard(one);
+    return cache;
+}
+
 void residents_drop(residents *r, uint64_t user_id)
 {
     resident *one = id_map_remove(&r->users, user_id);

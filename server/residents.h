@@ -19,6 +19,7 @@ typedef struct residents residents;
 typedef struct cache_mark {
     uint64_t born, sequence; /* the history, and the last event in the cache */
     uint64_t saved;          /* the sequence number of the snapshot that was saved last */
+    uint32_t news;           /* the user's number, before it was last read: news.h */
 } cache_mark;
 
 /* Is told of a cache before it is dropped for the budget's sake. */
@@ -53,6 +54,9 @@ cache_mark *residents_mark(residents *r, uint64_t user_id);
 
 /* Takes a cache of a user that has none here. False: no memory; the cache is the caller's. */
 bool residents_put(residents *r, uint64_t user_id, vql_cache *cache);
+
+/* Takes a user's cache out, which is the caller's then; NULL: it is not here. */
+vql_cache *residents_take(residents *r, uint64_t user_id, cache_mark *mark);
 
 /* Frees a user's cache, if there is one. */
 void residents_drop(residents *r, uint64_t user_id);

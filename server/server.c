@@ -33,8 +33,9 @@ typedef struct server {
     loader *loader;
     recent *requests;
     secrets *secrets;
-    database *database; /* NULL: histories are in memory */
-    unsigned outages;   /* of the database, that workers were told */
+    database *database;    /* NULL: histories are not on disk */
+    redis_database *redis; /* NULL: nor in Redis */
+    unsigned outages;      /* of the database, that workers were told */
     listener listeners[LIMIT_LISTENERS];
     uint32_t listener_count; /* that are open */
     census *census;          /* NULL: no limit */
@@ -152,11 +153,18 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->post->loader = s->loader;
 }
 
-/* A shard with the stores of its own. */
-static shard *make_shard_on_disk(const server *s, model_set *models, const shard_options *options)
+/* A store that may block, for one thread. NULL: no memory. */
+static store *open_store(const server *s)
 {
-    store *writer = store_rocksdb_open(s->database);
-    store *reader = store_rocksdb_open(s->database);
+    return s->redis ? store_redis_open(s->redis) : store_rocksdb_open(s->database);
+}
+
+/* A shard with the stores of its own. */
+static shard *make_shard_with_clerk(const server *s, model_set *models,
+                                    const shard_options *options)
+{
+    store *writer = open_store(s);
+    store *reader = open_store(s);
     clerk *c = writer && reader ? clerk_new(writer, reader) : NULL;
     if (!c) {
         if (writer)
@@ -179,6 +187,7 @@ static shard *make_shard(const server *s, model_set *models, uint32_t index, uin
         .cache_format = (vql_cache_format)s->config->cache_format,
         .shed_target_ms = s->config->shed_target_ms,
         .shed_interval_ms = s->config->shed_interval_ms,
+        .news = s->redis ? redis_database_news(s->redis) : NULL,
         .retention =
             {
                 .max_events = s->config->retain_events,
@@ -187,8 +196,8 @@ static shard *make_shard(const server *s, model_set *models, uint32_t index, uin
                 .shards = count,
             },
     };
-    if (s->database)
-        return make_shard_on_disk(s, models, &options);
+    if (s->database || s->redis)
+        return make_shard_with_clerk(s, models, &options);
     store *st = store_memory_open();
     shard *made = st ? shard_new(models, st, &options) : NULL;
     if (st && !made)
@@ -377,10 +386,12 @@ static void on_hangup(uv_signal_t *handle, int number)
     secrets_reload(s->secrets, true);
 }
 
-/* Has health say what the disk lets be served. */
-static void watch_database(server *s)
+/* Has health say what the store lets be served. */
+static void watch_store(server *s)
 {
-    const unsigned outages = s->database ? database_outages(s->database) : 0;
+    unsigned outages = s->database ? database_outages(s->database) : 0;
+    if (s->redis)
+        outages = redis_database_outages(s->redis);
     if (outages == s->outages)
         return;
     s->outages = outages;
@@ -405,7 +416,7 @@ static void on_watch(uv_timer_t *timer)
 {
     server *s = timer->data;
     secrets_reload(s->secrets, false);
-    watch_database(s);
+    watch_store(s);
 }
 
 /* Copies the store; the control thread has nothing else to do meanwhile. */
@@ -507,7 +518,7 @@ static void wait_until_seen(void *context)
 }
 
 bool server_run(const config *c, registry *models, loader *loads, items *upserts, recent *requests,
-                database *d, secrets *files)
+                database *d, redis_database *r, secrets *files)
 {
     server s = {
         .config = c,
@@ -515,6 +526,7 @@ bool server_run(const config *c, registry *models, loader *loads, items *upserts
         .loader = loads,
         .requests = requests,
         .database = d,
+        .redis = r,
         .secrets = files,
     };
     const upserter_owner owner = {wait_until_seen, on_answered, &s};

@@ -57,7 +57,7 @@ static shard *make(model_set *models, store *st, clerk *c, const shard_options *
         return NULL;
     s->retention.errand.rules = options->retention;
     if (init_lanes(s, options)) {
-        if (histories_init(&s->histories, models, st, c, options->budget_bytes,
+        if (histories_init(&s->histories, models, st, c, options->news, options->budget_bytes,
                            options->cache_format))
             return s;
         clear_lanes(s);
@@ -277,6 +277,7 @@ static progress send_away(shard *s, job *j)
 {
     s->away++;
     j->errand.kind = ERRAND_JOB;
+    j->news = news_number(s->histories.news, j->user_id);
     clerk_send(s->histories.clerk, &j->errand);
     return AWAY;
 }
@@ -297,7 +298,7 @@ static progress step_fold_loaded(shard *s, lane *l, job *j)
 {
     version_caches *c = j->caches;
     bool ok = true;
-    const vql_cache *cache = j->load ? NULL : residents_get(c->residents, j->user_id);
+    const vql_cache *cache = j->load ? NULL : version_caches_current(c, j);
     if (cache) {
         j->sequence = residents_mark(c->residents, j->user_id)->sequence;
     } else {

@@ -19,6 +19,7 @@
 #include "clerk.h"
 #include "job.h"
 #include "model_set.h"
+#include "news.h"
 #include "retention.h"
 #include "store.h"
 #include "vql/cache.h"
@@ -30,6 +31,7 @@ typedef struct shard_options {
     vql_cache_format cache_format;
     uint32_t shed_target_ms, shed_interval_ms; /* of short requests: see shedder.h */
     retention_rules retention;                 /* zeros: all events are kept */
+    const news *news; /* of other servers that write the store; NULL: none does */
 } shard_options;
 
 /*

@@ -3,7 +3,8 @@
  * event id), sequence numbers counting from 1 without gaps; caches are made from it.
  *
  * A store is one table of functions: store_memory.c keeps everything in this process, and never
- * blocks; store_rocksdb.c keeps it on disk, and does. One thread at a time uses a store.
+ * blocks; store_rocksdb.c keeps it on disk, and store_redis.c where other servers write it too, and
+ * they do. One thread at a time uses a store.
  *
  *   append, append, save … ── commit ──> they hold as the store's durability says
  *   pin ── info, load, read … ── unpin   they are of one moment
@@ -24,6 +25,7 @@ typedef enum store_code {
     STORE_NO_MEMORY,
     STORE_UNAVAILABLE, /* the disk refused; the log says why */
     STORE_DAMAGED,     /* what was read is not what was written; the log says where */
+    STORE_CHANGED,     /* what is read is not of one moment any more: to be read again */
 } store_code;
 
 /* What a store cannot do at present: bits. */
@@ -36,7 +38,7 @@ typedef enum store_outage {
 typedef enum durability {
     DURABILITY_MEMORY = 1, /* lost with the process */
     DURABILITY_ASYNC = 2,  /* lost with the machine, if it stops within LIMIT_SYNC_MS */
-    DURABILITY_SYNC = 3,   /* on disk */
+    DURABILITY_SYNC = 3,   /* on disk; or in Redis, with a replica */
 } durability;
 
 /* What a store knows of one user. */
@@ -70,7 +72,7 @@ typedef struct store store;
 
 typedef struct store_operations {
     store_code (*append)(store *s, uint64_t user_id, event *events, size_t *count,
-                         history_info *info);
+                         history_info *info, store_code *code);
     store_code (*save)(store *s, uint64_t user_id, const store_snapshot *snapshot,
                        const snapshot_keep *keep);
     store_code (*erase)(store *s, uint64_t user_id, uint64_t *erased);
@@ -102,17 +104,20 @@ store *store_memory_open(void);
  * earlier in the same array, are taken out of the array: *count becomes the number of new ones, in
  * their order. *info is what is known of the user then. After a failure the array may have been
  * compacted.
+ *
+ * A store may do it when it is committed: then it says what became of it in *code, and all that is
+ * given must be there until then.
  */
 static inline store_code store_append(store *s, uint64_t user_id, event *events, size_t *count,
-                                      history_info *info)
+                                      history_info *info, store_code *code)
 {
-    return s->operations->append(s, user_id, events, count, info);
+    return s->operations->append(s, user_id, events, count, info, code);
 }
 
 /*
  * Keeps a snapshot in the place of the model's one before, and drops the user's snapshots of models
  * that are not to be kept. One of another birth than the user's present
- * history is passed over.
+ * history is passed over. It must be there until the commit.
  */
 static inline store_code store_save(store *s, uint64_t user_id, const store_snapshot *snapshot,
                                     const snapshot_keep *keep)
@@ -140,7 +145,8 @@ static inline store_code store_commit(store *s)
 
 /*
  * Makes the events from left->first on, which is not before the first that is kept, a user's
- * history, with left's times; the user has one. Events before can be read no more, but their ids
+ * history, with left's times; the user has one, with left's birth and sequence, unless others have
+ * written it meanwhile. Events before can be read no more, but their ids
  * are known until store_purge. Snapshots of before are passed over.
  */
 static inline store_code store_trim(store *s, uint64_t user_id, const history_info *left)

@@ -31,6 +31,7 @@ version_caches *version_caches_new(version *v, const caches_options *options)
         .maker = &c->maker,
         .residents = c->residents,
         .clerk = options->clerk,
+        .news = options->news,
         .context = c,
     };
     c->snapshots = options->snapshots;
@@ -90,18 +91,44 @@ const vql_cache *version_caches_peek(const version_caches *c, uint64_t user_id)
 }
 
 /* A new user's cache, while it costs nothing to make. NULL: no memory; a score will make it. */
-static vql_cache *make_first(version_caches *c, uint64_t user_id)
+static vql_cache *make_first(version_caches *c, uint64_t user_id, uint32_t heard)
 {
     vql_cache *cache = cache_maker_new(&c->maker, user_id, residents_allocator(c->residents));
     if (cache && !residents_put(c->residents, user_id, cache)) {
         vql_cache_free(cache);
         return NULL;
     }
+    if (cache)
+        residents_mark(c->residents, user_id)->news = heard;
     return cache;
 }
 
+const vql_cache *version_caches_current(version_caches *c, const job *j)
+{
+    const news *heard = c->loads.news;
+    vql_cache *cache = residents_get(c->residents, j->user_id);
+    if (!cache || !heard)
+        return cache;
+    cache_mark mark = *residents_mark(c->residents, j->user_id);
+    if (news_is_current(heard, j->user_id, mark.news) &&
+        !(j->ids_checked && j->history.sequence != mark.sequence))
+        return cache;
+    cache = residents_take(c->residents, j->user_id, &mark);
+    loads_resume(&c->loads, j->user_id, cache, &mark);
+    return NULL;
+}
+
+void version_caches_doubt(version_caches *c, uint64_t user_id)
+{
+    load *one = loads_find(&c->loads, user_id);
+    if (one)
+        loads_doubt(&c->loads, one);
+    else if (residents_peek(c->residents, user_id))
+        residents_mark(c->residents, user_id)->news--;
+}
+
 void version_caches_appended(version_caches *c, uint64_t user_id, const event *events, size_t count,
-                             const history_info *info, bool begins)
+                             const history_info *info, bool begins, uint32_t heard)
 {
     const bool loaded = c->loads.clerk != NULL;
     load *one = loads_find(&c->loads, user_id);
@@ -111,12 +138,17 @@ void version_caches_appended(version_caches *c, uint64_t user_id, const event *e
     }
     vql_cache *cache = residents_get(c->residents, user_id);
     if (!cache && begins && info->sequence == count)
-        cache = make_first(c, user_id);
+        cache = make_first(c, user_id, heard);
     if (!cache || count == 0)
         return;
     cache_mark *mark = residents_mark(c->residents, user_id);
     if (mark->sequence >= info->sequence && loaded)
         return; /* it was loaded with them */
+    if (c->loads.news && mark->sequence > 0 &&
+        (mark->born != info->born || mark->sequence + count < info->sequence)) {
+        mark->news--; /* others have written, before it */
+        return;
+    }
     if ((loaded && mark->sequence + count != info->sequence) ||
         !cache_maker_append(&c->maker, cache, events, count)) {
         residents_drop(c->residents, user_id);

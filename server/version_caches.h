@@ -44,6 +44,7 @@ typedef struct caches_options {
     cache_pool *pool;
     snapshots *snapshots;
     vql_cache_format format;
+    const news *news; /* NULL: no other server writes the store */
 } caches_options;
 
 /* No caches yet. Takes a reference to the version. NULL: no memory. */
@@ -70,10 +71,19 @@ const vql_cache *version_caches_peek(const version_caches *c, uint64_t user_id);
 /*
  * The history of a user was appended to: the events are the last of what info says. A cache that
  * cannot take them is dropped, and made again when it is needed. A user who is new gets a cache if
- * `begins` is set.
+ * `begins` is set; news: the user's number, before the append was asked for.
  */
 void version_caches_appended(version_caches *c, uint64_t user_id, const event *events, size_t count,
-                             const history_info *info, bool begins);
+                             const history_info *info, bool begins, uint32_t heard);
+
+/*
+ * The cache of a job's user, if it is a resident that has all events, as far as is known. One that
+ * others may have written to is taken out: a load goes on from it. NULL: there is none.
+ */
+const vql_cache *version_caches_current(version_caches *c, const job *j);
+
+/* A user's history may have changed: a cache has to be compared with the store before it is used. */
+void version_caches_doubt(version_caches *c, uint64_t user_id);
 
 /* The history of a user was erased. */
 void version_caches_erased(version_caches *c, uint64_t user_id);

@@ -1,12 +1,14 @@
 /*
- * What every store must do, of the store in memory and of the one on disk; and what only the latter
- * can: be closed and opened again, and find what is broken.
+ * What every store must do, of the store in memory, of the one on disk and of the one in Redis; and
+ * what only those can: be closed and opened again, and find what is broken.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "check_main.h"
 #include "database.h"
+#include "redis_database.h"
+#include "redis_server.h"
 #include "store.h"
 #include "temporary_folder.h"
 
@@ -34,12 +36,40 @@ static void open_folder(void)
     ck_assert(s && r);
 }
 
+static redis_server server;
+static redis_database *remote; /* NULL: not in Redis */
+
+static void open_redis(void)
+{
+    database_error error;
+    remote = redis_database_open(server.url, DURABILITY_ASYNC, &error);
+    ck_assert_msg(remote != NULL, "%s", error.text);
+    s = store_redis_open(remote);
+    r = store_redis_open(remote);
+    ck_assert(s && r);
+}
+
 static void close_stores(void)
 {
     store_close(s);
     if (r != s)
         store_close(r);
     database_close(d);
+    redis_database_close(remote);
+}
+
+static void setup_redis(void)
+{
+    redis_server_start(&server);
+    open_redis();
+}
+
+static void open_again(void)
+{
+    if (remote)
+        open_redis();
+    else
+        open_folder();
 }
 
 static void setup_disk(void)
@@ -51,6 +81,12 @@ static void setup_disk(void)
 static void teardown_memory(void)
 {
     close_stores();
+}
+
+static void teardown_redis(void)
+{
+    close_stores();
+    redis_server_stop(&server);
 }
 
 static void teardown_disk(void)
@@ -67,8 +103,10 @@ static event make_event(uint64_t item_id, uint64_t id, int64_t time_ms)
 /* Appends and commits; returns how many were new. */
 static size_t append(uint64_t user_id, event *events, size_t count, history_info *info)
 {
-    ck_assert_int_eq(store_append(s, user_id, events, &count, info), STORE_OK);
+    store_code code = STORE_OK;
+    ck_assert_int_eq(store_append(s, user_id, events, &count, info, &code), STORE_OK);
     ck_assert_int_eq(store_commit(s), STORE_OK);
+    ck_assert_int_eq(code, STORE_OK);
     return count;
 }
 
@@ -155,15 +193,23 @@ END_TEST
 /* Appends that share a commit see each other. */
 START_TEST(a_commit_is_of_many_appends)
 {
-    history_info info;
-    for (uint64_t i = 0; i < 10; i++) {
-        event events[] = {make_event(i, 1 + i / 2, 1), make_event(100 + i, 0, 2)};
-        size_t count = 2;
-        ck_assert_int_eq(store_append(s, 5, events, &count, &info), STORE_OK);
-        ck_assert_uint_eq(count, i % 2 == 0 ? 2 : 1);
+    enum { APPENDS = 10 };
+    history_info infos[APPENDS];
+    event events[APPENDS][2];
+    size_t counts[APPENDS];
+    store_code codes[APPENDS] = {STORE_OK};
+    for (uint64_t i = 0; i < APPENDS; i++) {
+        events[i][0] = make_event(i, 1 + i / 2, 1);
+        events[i][1] = make_event(100 + i, 0, 2);
+        counts[i] = 2;
+        ck_assert_int_eq(store_append(s, 5, events[i], &counts[i], &infos[i], &codes[i]), STORE_OK);
     }
-    ck_assert_uint_eq(info.sequence, 15);
     ck_assert_int_eq(store_commit(s), STORE_OK);
+    for (uint64_t i = 0; i < APPENDS; i++) {
+        ck_assert_int_eq(codes[i], STORE_OK);
+        ck_assert_uint_eq(counts[i], i % 2 == 0 ? 2 : 1);
+        ck_assert_uint_eq(infos[i].sequence, i / 2 * 3 + (i % 2 == 0 ? 2 : 3));
+    }
     ck_assert_uint_eq(info_of(5).sequence, 15);
 }
 END_TEST
@@ -214,8 +260,10 @@ END_TEST
 static history_info trim(uint64_t user_id, uint64_t first, int64_t first_time_ms,
                          int64_t last_time_ms)
 {
-    const history_info left = {
-        .first = first, .first_time_ms = first_time_ms, .last_time_ms = last_time_ms};
+    history_info left = info_of(user_id);
+    left.first = first;
+    left.first_time_ms = first_time_ms;
+    left.last_time_ms = last_time_ms;
     ck_assert_int_eq(store_trim(s, user_id, &left), STORE_OK);
     ck_assert_int_eq(store_commit(s), STORE_OK);
     return info_of(user_id);
@@ -364,10 +412,11 @@ START_TEST(nothing_holds_before_its_commit)
     event events[] = {make_event(1, 77, 1)};
     history_info info;
     size_t count = 1;
-    ck_assert_int_eq(store_append(s, 5, events, &count, &info), STORE_OK);
+    store_code code = STORE_OK;
+    ck_assert_int_eq(store_append(s, 5, events, &count, &info, &code), STORE_OK);
     ck_assert_uint_eq(info_of(5).sequence, 0);
     close_stores();
-    open_folder();
+    open_again();
     ck_assert_uint_eq(info_of(5).sequence, 0);
     ck_assert_uint_eq(append(5, events, 1, &info), 1);
 }
@@ -380,7 +429,7 @@ START_TEST(all_is_there_when_opened_again)
     history_info info;
     (void)append(5, events, 2, &info);
     close_stores();
-    open_folder();
+    open_again();
     const history_info again = info_of(5);
     ck_assert_uint_eq(again.sequence, 2);
     ck_assert_uint_eq(again.born, info.born);
@@ -483,7 +532,7 @@ START_TEST(a_snapshot_is_of_its_history)
     save(5, info.born + 1, 2, "of another history");
     ck_assert(snapshot_is(5, "second"));
     close_stores();
-    open_folder();
+    open_again();
     ck_assert(snapshot_is(5, "second"));
     (void)erase(5);
     ck_assert(snapshot_is(5, NULL));
@@ -546,7 +595,8 @@ START_TEST(what_is_broken_is_found)
     overwrite("u\0\0\0\0\0\0\0\5\0", 10, "short", 5);
     ck_assert_int_eq(store_info(r, 5, &info), STORE_DAMAGED);
     count = 1;
-    ck_assert_int_eq(store_append(r, 5, events, &count, &info), STORE_DAMAGED);
+    store_code code = STORE_OK;
+    ck_assert_int_eq(store_append(r, 5, events, &count, &info, &code), STORE_DAMAGED);
 }
 END_TEST
 
@@ -575,6 +625,11 @@ int main(void)
     Suite *suite = suite_create("store");
     (void)add_common(suite, "memory", setup_memory, teardown_memory);
     TCase *disk = add_common(suite, "disk", setup_disk, teardown_disk);
+    TCase *redis = add_common(suite, "redis", setup_redis, teardown_redis);
+    tcase_add_test(redis, nothing_holds_before_its_commit);
+    tcase_add_test(redis, all_is_there_when_opened_again);
+    tcase_add_test(redis, a_snapshot_is_of_its_history);
+    tcase_add_test(redis, a_snapshot_is_of_its_model);
     tcase_add_test(disk, nothing_holds_before_its_commit);
     tcase_add_test(disk, all_is_there_when_opened_again);
     tcase_add_test(disk, a_pinned_store_stands_still);
