@@ -56,6 +56,8 @@ class Load:
         new = (self._dice.choice(ITEMS), FIRST_MS + number * 1000, number)
         request = append_request(user, [event(new[0], time_ms=new[1], event_id=number)])
         while (answer := self._call("append", self._client.history.Append, request)) is None:
+            if not self.going:
+                return  # it may be there or not
             time.sleep(AGAIN_S)  # whether or not it was applied: its id says so
         self.users[user].append(new)
         self._sequences[user] = answer.sequence

@@ -12,7 +12,7 @@ SERVERS = 3
 START_S = 30
 SERVER_OPTIONS = ("proto h2 weight 256 check inter 1s fastinter 200ms downinter 500ms fall 2 rise 2"
                   " observe layer4 error-limit 1 on-error mark-down"
-                  " on-marked-down shutdown-sessions tcp-ut 5s")  # as the file's default-server
+                  " on-marked-down shutdown-sessions")  # default-server's, which it does not get
 
 
 def free_port():
