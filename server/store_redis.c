@@ -7,9 +7,10 @@
 #include "limit.h"
 #include "log.h"
 #include "redis_database.h"
+#include "redis_scan.h"
 #include "store_record.h"
 
-enum { WORDS = 16, BORN_BYTES = 8, CURSOR_BITS = 48, FIELD_BYTES = 24 };
+enum { WORDS = 16, BORN_BYTES = 8, FIELD_BYTES = 24 };
 
 /* What is done when it is committed: an append, or a snapshot to save. */
 typedef struct pending {
@@ -31,9 +32,7 @@ typedef struct redis_store {
     bool pinned;
     uint64_t pinned_user, pinned_born; /* of the last user that was asked for; born 0: none */
 
-    uint64_t *found; /* [found_count]: users that were scanned and not given yet */
-    size_t found_count;
-    uint64_t found_cursor; /* what was given goes on from there */
+    redis_scan scan;
 } redis_store;
 
 /* The words of a command. */
@@ -492,87 +491,14 @@ static store_code redis_load(store *s, uint64_t user_id, uint64_t model, store_s
     return code;
 }
 
-/* The first slot from `slot` on of a node that has none before; REDIS_SLOTS: there is none. */
-static uint32_t next_node(const redis_store *r, uint32_t slot)
-{
-    for (; slot < REDIS_SLOTS; slot++) {
-        const uint16_t node = redis_cluster_owner(r->cluster, (uint16_t)slot);
-        uint32_t before = 0;
-        while (before < slot && redis_cluster_owner(r->cluster, (uint16_t)before) != node)
-            before++;
-        if (before == slot)
-            return slot;
-    }
-    return REDIS_SLOTS;
-}
-
-/* Keeps the users among the keys that a scan found. False: no memory. */
-static bool keep_found(redis_store *r, const redisReply *keys)
-{
-    uint64_t *found = realloc(r->found, (r->found_count + keys->elements + 1) * sizeof *found);
-    if (!found)
-        return false;
-    r->found = found;
-    for (size_t i = 0; i < keys->elements; i++) {
-        const redisReply *key = keys->element[i];
-        uint64_t user_id;
-        char again[REDIS_KEY_BYTES];
-        if (!is_string(key) || sscanf(key->str, "vql:{%" SCNu64 "}", &user_id) != 1 ||
-            redis_user_key(user_id, again) != key->len || strcmp(again, key->str) != 0)
-            continue;
-        found[r->found_count++] = user_id;
-    }
-    return true;
-}
-
-/* Scans on from the cursor: a slot of the node that is scanned, and the node's own cursor. */
-static store_code scan(redis_store *r, uint64_t *cursor, bool *ended)
-{
-    const uint32_t slot = next_node(r, (uint32_t)(*cursor >> CURSOR_BITS));
-    char at[24];
-    redis_request q;
-    *ended = slot == REDIS_SLOTS;
-    if (*ended)
-        return STORE_OK;
-    (void)snprintf(at, sizeof at, "%" PRIu64, *cursor & ((UINT64_C(1) << CURSOR_BITS) - 1));
-    const char *words[] = {"SCAN", at, "MATCH", "vql:{*}", "COUNT", "256"};
-    if (!redis_request_set(&q, (uint16_t)slot, false, 6, words, NULL))
-        return STORE_NO_MEMORY;
-    redis_cluster_run(r->cluster, &q, 1);
-    store_code code = code_of(r, 0, &q, REDIS_REPLY_ARRAY);
-    const redisReply *const *parts = code == STORE_OK && q.reply->elements == 2
-                                         ? (const redisReply *const *)q.reply->element
-                                         : NULL;
-    if (!parts || !is_string(parts[0]) || !parts[1] || parts[1]->type != REDIS_REPLY_ARRAY) {
-        code = code == STORE_OK ? damaged("scan", 0) : code;
-    } else {
-        const uint64_t next = strtoull(parts[0]->str, NULL, 10);
-        *cursor =
-            next == 0 ? (uint64_t)(slot + 1) << CURSOR_BITS : (uint64_t)slot << CURSOR_BITS | next;
-        code = keep_found(r, parts[1]) ? STORE_OK : STORE_NO_MEMORY;
-    }
-    redis_request_clear(&q);
-    return code;
-}
-
 static store_code redis_users(store *s, uint64_t *cursor, uint64_t *out, size_t max, size_t *count)
 {
     redis_store *r = (redis_store *)s;
-    bool ended = false;
-    store_code code = STORE_OK;
-    if (*cursor != r->found_cursor)
-        r->found_count = 0;
+    const char *why = NULL;
     *count = 0;
-    if (redis_cluster_owner(r->cluster, 0) == REDIS_NO_NODE)
-        (void)redis_cluster_refresh(r->cluster);
-    while (code == STORE_OK && !ended && r->found_count < max)
-        code = scan(r, cursor, &ended);
-    if (code != STORE_OK)
-        return code;
-    while (*count < max && r->found_count > 0)
-        out[(*count)++] = r->found[--r->found_count];
-    r->found_cursor = *cursor;
-    return STORE_OK;
+    if (redis_scan_users(&r->scan, r->cluster, cursor, out, max, count, &why))
+        return STORE_OK;
+    return unavailable(r, 0, why);
 }
 
 static void redis_close(store *s)
@@ -583,7 +509,7 @@ static void redis_close(store *s)
     redis_cluster_free(r->cluster);
     free(r->requests);
     free(r->pending);
-    free(r->found);
+    redis_scan_clear(&r->scan);
     free(r);
 }
 
