@@ -16,6 +16,7 @@ struct redis_cluster {
     redis_topology topology;
     redis_link links[LIMIT_REDIS_NODES];
     bool touched[LIMIT_REDIS_NODES]; /* in this round */
+    bool waits[LIMIT_REDIS_NODES];   /* in this round, for its replicas */
     const char *scripts[SCRIPTS];
     size_t script_count;
     uint64_t refreshed_ns;
@@ -135,6 +136,7 @@ static void send_pending(redis_cluster *c, redis_request *requests, size_t count
 {
     static const char asking[] = "*1\r\n$6\r\nASKING\r\n";
     memset(c->touched, 0, sizeof c->touched);
+    memset(c->waits, 0, sizeof c->waits);
     for (size_t i = 0; i < count; i++) {
         redis_request *r = &requests[i];
         if (!r->pending)
@@ -148,13 +150,14 @@ static void send_pending(redis_cluster *c, redis_request *requests, size_t count
             continue;
         }
         c->touched[r->node] = true;
+        c->waits[r->node] = c->waits[r->node] || (r->writes && c->replicas > 0);
         if (r->asking)
             (void)redis_link_add(l, asking, strlen(asking));
         (void)redis_link_add(l, r->command, r->bytes);
     }
 }
 
-/* Has every node that was sent something wait for its replicas, and writes all out. */
+/* Has every node that is to write something wait for its replicas, and sends all. */
 static void flush_links(redis_cluster *c)
 {
     char wait[64];
@@ -162,7 +165,7 @@ static void flush_links(redis_cluster *c)
     for (uint16_t i = 0; i < c->topology.count; i++) {
         if (!c->touched[i])
             continue;
-        if (c->replicas > 0)
+        if (c->waits[i])
             (void)redis_link_add(&c->links[i], wait, strlen(wait));
         (void)redis_link_flush(&c->links[i]);
     }
@@ -239,7 +242,7 @@ static void read_waits(redis_cluster *c, redis_request *requests, size_t count)
 {
     bool enough[LIMIT_REDIS_NODES] = {false};
     for (uint16_t i = 0; i < c->topology.count; i++) {
-        if (!c->touched[i])
+        if (!c->waits[i])
             continue;
         redisReply *reply = redis_link_read(&c->links[i]);
         enough[i] =
