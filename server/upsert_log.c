@@ -200,31 +200,38 @@ typedef struct compaction {
     bool failed;                 /* there is no memory */
 } compaction;
 
-static void write_left(compaction *c, uint64_t number, const uint8_t *left, size_t bytes)
+/* What the filter leaves, in a block of its own; NULL: no memory. */
+static uint8_t *filter_one(compaction *c, const uint8_t *message, size_t bytes, size_t *left_bytes)
 {
-    const record_key key = record_key_items(number);
-    if (bytes == 0)
-        rocksdb_writebatch_delete(c->batch, key.bytes, key.count);
-    else
-        rocksdb_writebatch_put(c->batch, key.bytes, key.count, (const char *)left, bytes);
+    uint8_t *left = malloc(bytes > 0 ? bytes : 1);
+    *left_bytes = left ? c->filter(c->context, message, bytes, left) : 0;
+    c->kept += *left_bytes > 0;
+    c->failed = !left;
+    return left;
 }
 
-static bool compact_one(void *context, uint64_t number, const uint8_t *message, size_t bytes)
+static bool write_one(void *context, uint64_t number, const uint8_t *message, size_t bytes)
 {
     compaction *c = context;
-    uint8_t *left = malloc(bytes > 0 ? bytes : 1);
-    if (left) {
-        const size_t left_bytes = c->filter(c->context, message, bytes, left);
-        c->kept += left_bytes > 0;
-        if (c->batch) {
-            write_left(c, number, left, left_bytes);
-        } else if (left_bytes > 0) {
-            c->copy.last = number - 1;
-            c->failed = keep(&c->copy, left, left_bytes) != STORE_OK;
-        }
-    } else {
-        c->failed = true;
-    }
+    const record_key key = record_key_items(number);
+    size_t left_bytes;
+    uint8_t *left = filter_one(c, message, bytes, &left_bytes);
+    if (left_bytes > 0)
+        rocksdb_writebatch_put(c->batch, key.bytes, key.count, (const char *)left, left_bytes);
+    else
+        rocksdb_writebatch_delete(c->batch, key.bytes, key.count);
+    free(left);
+    return !c->failed;
+}
+
+static bool keep_one(void *context, uint64_t number, const uint8_t *message, size_t bytes)
+{
+    compaction *c = context;
+    size_t left_bytes;
+    uint8_t *left = filter_one(c, message, bytes, &left_bytes);
+    c->copy.last = number - 1;
+    if (left_bytes > 0)
+        c->failed = keep(&c->copy, left, left_bytes) != STORE_OK;
     free(left);
     return !c->failed;
 }
@@ -249,7 +256,7 @@ static store_code commit(upsert_log *l, rocksdb_writebatch_t *batch, const recor
 static store_code compact_disk(upsert_log *l, compaction *c, record_items *compacted)
 {
     c->batch = rocksdb_writebatch_create();
-    store_code code = upsert_log_read(l, compact_one, c);
+    store_code code = upsert_log_read(l, write_one, c);
     if (code == STORE_OK && c->failed)
         code = STORE_NO_MEMORY;
     compacted->kept = c->kept;
@@ -261,7 +268,7 @@ static store_code compact_disk(upsert_log *l, compaction *c, record_items *compa
 
 static store_code compact_memory(upsert_log *l, compaction *c, record_items *compacted)
 {
-    (void)read_kept(l, compact_one, c);
+    (void)read_kept(l, keep_one, c);
     if (c->failed) {
         free_kept(c->copy.kept, c->copy.count);
         return STORE_NO_MEMORY;
