@@ -233,10 +233,12 @@ void clerk_flush(clerk *c)
 {
     for (int i = 0; i < DESKS; i++) {
         desk *d = &c->desks[i];
+        if (!c->unsent[i].first)
+            continue;
         (void)pthread_mutex_lock(&d->lock);
         list_move(&c->unsent[i], &d->waiting);
-        (void)pthread_cond_signal(&d->came);
         (void)pthread_mutex_unlock(&d->lock);
+        (void)pthread_cond_signal(&d->came); /* who wakes finds the lock free */
     }
     c->unsent_count = 0;
 }

@@ -8,7 +8,6 @@
 
 #include "keeper.h"
 #include "limit.h"
-#include "store_record.h"
 
 /* RocksDB's WALRecoveryMode::kTolerateCorruptedTailRecords: only a torn end is no error. */
 enum { TOLERATE_TORN_TAIL = 0, BLOOM_BITS = 10 };
@@ -109,11 +108,11 @@ static bool check_format(database *d, const char *path, bool writable, database_
         for (size_t i = 0; i < count && i < 4; i++)
             found |= (uint32_t)(uint8_t)value[i] << (8 * i);
         rocksdb_free(value);
-        if (count == 4 && found == RECORD_FORMAT)
+        if (count == 4 && found >= RECORD_FORMAT_OLDEST && found <= RECORD_FORMAT)
             return true;
         char text[96];
-        (void)snprintf(text, sizeof text, "format %u; this vqld knows format %d", found,
-                       RECORD_FORMAT);
+        (void)snprintf(text, sizeof text, "format %u; this vqld knows formats %d to %d", found,
+                       RECORD_FORMAT_OLDEST, RECORD_FORMAT);
         return fail(error, path, text);
     }
     if (!writable)
@@ -184,6 +183,27 @@ bool database_copy(database *d, const char *path, database_error *error)
         rocksdb_checkpoint_object_destroy(checkpoint);
     }
     return message ? fail_with(error, path, message) : true;
+}
+
+bool database_read_items(database *d, record_items *out, database_error *error)
+{
+    char *message = NULL;
+    size_t count = 0;
+    rocksdb_readoptions_t *read = rocksdb_readoptions_create();
+    char *value =
+        rocksdb_get(d->handle, read, record_items_key, strlen(record_items_key), &count, &message);
+    rocksdb_readoptions_destroy(read);
+    *out = (record_items){0};
+    if (message)
+        return fail_with(error, "items", message);
+    const bool whole = !value || record_items_parse(value, count, out);
+    rocksdb_free(value);
+    return whole || fail(error, "items", "the record of their compaction is damaged");
+}
+
+bool database_is_written(const database *d)
+{
+    return d->keeper != NULL;
 }
 
 rocksdb_t *database_handle(database *d)

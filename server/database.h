@@ -11,6 +11,7 @@
 #include <rocksdb/c.h>
 
 #include "store.h"
+#include "store_record.h"
 
 typedef struct database database;
 
@@ -36,6 +37,12 @@ void database_close(database *d);
  * system. Any thread; others go on meanwhile.
  */
 bool database_copy(database *d, const char *path, database_error *error);
+
+/* What its items' records were compacted to. False: *error says why it cannot be told. */
+bool database_read_items(database *d, record_items *out, database_error *error);
+
+/* False: it was opened to be read only. */
+bool database_is_written(const database *d);
 
 /* What every store of it needs. */
 rocksdb_t *database_handle(database *d);

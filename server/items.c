@@ -5,9 +5,17 @@
 #include <string.h>
 
 #include "decode.h"
+#include "id_map.h"
 #include "log.h"
+#include "upsert_survivors.h"
 
-enum { BATCH_REQUESTS = 256, BATCH_ITEMS = 4096 };
+enum {
+    BATCH_REQUESTS = 256,
+    BATCH_ITEMS = 4096,
+
+    /* The log is compacted when its items take this part of the room, and half of them are void. */
+    COMPACTED_SHARE = 4,
+};
 
 struct items {
     registry *models;
@@ -272,19 +280,77 @@ static bool add_request(void *context, uint64_t number, const uint8_t *message, 
     return (to->count < BATCH_REQUESTS && to->items_in_batch < BATCH_ITEMS) || restore_batch(to);
 }
 
+/* Looking through the log for what is void in it. */
+typedef struct review {
+    upsert_survivors *survivors;
+    bool failed;
+} review;
+
+static bool look_at(void *context, uint64_t number, const uint8_t *message, size_t bytes)
+{
+    (void)number;
+    review *r = context;
+    upsert u;
+    grpc_error cause;
+    r->failed = !decode_upsert(message, bytes, UINT32_MAX, &u, &cause) ||
+                !upsert_survivors_add(r->survivors, &u);
+    upsert_clear(&u);
+    return !r->failed;
+}
+
+static size_t filter(void *context, const uint8_t *message, size_t bytes, uint8_t *out)
+{
+    return upsert_survivors_filter(context, message, bytes, out);
+}
+
+static bool is_worth_it(const items *it, const upsert_survivors *s)
+{
+    const size_t count = upsert_survivors_items(s);
+    return count >= it->max_new_items / COMPACTED_SHARE && upsert_survivors_void(s) > 0 &&
+           upsert_survivors_void(s) >= count / 2;
+}
+
+/*
+ * Takes out of the log what is void, if that is worth making all users' snapshots again, which mean
+ * rows. A log that cannot be compacted stays as it is: whoever needs it says what is wrong with it.
+ */
+static void compact(items *it)
+{
+    if (!upsert_log_is_written(it->log))
+        return;
+    review r = {.survivors = upsert_survivors_new()};
+    const bool read = r.survivors && upsert_log_read(it->log, look_at, &r) == STORE_OK;
+    if (read && !r.failed && is_worth_it(it, r.survivors) &&
+        upsert_log_compact(it->log, filter, r.survivors) == STORE_OK)
+        log_info("the log of items is compacted",
+                 log_u64("items", upsert_survivors_items(r.survivors)),
+                 log_u64("void", upsert_survivors_void(r.survivors)));
+    upsert_survivors_free(r.survivors);
+}
+
+/* Snapshots of a version's caches are of use as long as its rows are the same. */
+static uint64_t snapshots_of(const items *it, const version *v)
+{
+    const uint64_t compactions = upsert_log_compactions(it->log);
+    const uint64_t model = vql_model_fingerprint(v->model);
+    return compactions > 0 ? id_hash(model + id_hash(compactions)) : model;
+}
+
 /* Gives a version what the log has for it. */
 static grpc_status restore(items *it, version *v, grpc_error *error)
 {
     *error = (grpc_error){.pushback_ms = -1};
     if (upsert_log_count(it->log) == 0)
         return GRPC_OK;
+    compact(it);
+    v->snapshots = snapshots_of(it, v);
     restoration *to = calloc(1, sizeof *to);
     if (!to)
         return fail_no_memory(error);
     to->items = it;
     to->version = v;
     to->error = error;
-    const store_code code = upsert_log_read(it->log, 1, add_request, to);
+    const store_code code = upsert_log_read(it->log, add_request, to);
     if (code != STORE_OK && error->status == GRPC_OK)
         (void)grpc_fail(error, GRPC_DATA_LOSS, "the stored items cannot be read");
     if (error->status == GRPC_OK)

@@ -69,7 +69,7 @@ static load *make(loads *l, uint64_t user_id)
         return NULL;
     one->errand.errand.kind = ERRAND_LOAD;
     one->errand.user_id = user_id;
-    one->errand.model = vql_model_fingerprint(l->maker->version->model);
+    one->errand.model = l->maker->version->snapshots;
     one->errand.events = one->events;
     one->of = l;
     id_map_put(&l->users, user_id, one);

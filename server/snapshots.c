@@ -9,7 +9,7 @@ static snapshot_keep keep_of(const model_set *models)
 {
     snapshot_keep keep = {.count = models->count};
     for (size_t i = 0; i < models->count; i++)
-        keep.models[i] = vql_model_fingerprint(models->entries[i].version->model);
+        keep.models[i] = models->entries[i].version->snapshots;
     return keep;
 }
 
@@ -29,7 +29,7 @@ void snapshots_send(snapshots *s, const version *v, uint64_t user_id, const vql_
     e->errand.kind = ERRAND_SAVE;
     e->user_id = user_id;
     e->keep = keep_of(s->models);
-    e->snapshot = (store_snapshot){.model = vql_model_fingerprint(v->model),
+    e->snapshot = (store_snapshot){.model = v->snapshots,
                                    .born = mark->born,
                                    .sequence = mark->sequence,
                                    .bytes = out,

@@ -6,6 +6,7 @@
 enum { SNAPSHOT_VERSION = 1, CHECKED_FROM = 12 /* what a snapshot's CRC is of begins there */ };
 
 const char record_format_key[] = "mformat";
+const char record_items_key[] = "mitems";
 const char record_probe_key[] = "mprobe";
 
 static const char snapshot_magic[4] = {'V', 'Q', 'L', 'S'};
@@ -53,6 +54,40 @@ bool record_key_parse_items(const char *key, size_t count, uint64_t *number)
         return false;
     *number = get_big(key + 1);
     return true;
+}
+
+void record_items_write(const record_items *items, char out[RECORD_COMPACTION_BYTES])
+{
+    out = put_little(out, items->compactions, 8);
+    out = put_little(out, items->through, 8);
+    (void)put_little(out, items->kept, 8);
+}
+
+bool record_items_parse(const char *value, size_t count, record_items *out)
+{
+    if (count != RECORD_COMPACTION_BYTES)
+        return false;
+    *out = (record_items){
+        .compactions = get_little(value, 8),
+        .through = get_little(value + 8, 8),
+        .kept = get_little(value + 16, 8),
+    };
+    return out->compactions > 0 && out->kept <= out->through;
+}
+
+bool record_items_pass(record_items_walk *w, uint64_t number)
+{
+    const uint64_t before = w->last > w->of.through ? w->last : w->of.through;
+    const bool old = number <= w->of.through;
+    const bool next = old ? number > w->last : record_items_end(w) && number == before + 1;
+    w->passed += old;
+    w->last = number;
+    return next;
+}
+
+bool record_items_end(const record_items_walk *w)
+{
+    return w->passed == w->of.kept;
 }
 
 record_key record_key_of(uint64_t user_id, record_kind kind)

@@ -5,6 +5,7 @@
  *   key                             value
  *   i number                        an UpsertItemsRequest, as it came; numbered from 1
  *   m "format"                      u32: RECORD_FORMAT
+ *   m "items"                       what became of the UpsertItemsRequests: record_items
  *   m "probe"                       nothing: written to see whether anything can be
  *   u user 0                        the head: born, sequence, first, cleared, times, bytes
  *   u user 1 model's fingerprint    its snapshot: "VQLS", version, CRC-32, born, sequence, cache
@@ -22,16 +23,18 @@
 #include "store.h"
 
 enum {
-    RECORD_FORMAT = 1,
+    RECORD_FORMAT = 2,
+    RECORD_FORMAT_OLDEST = 1, /* has no "items", and is else the same */
     RECORD_EVENTS = 256,
     RECORD_EVENT_BYTES = 28,
     RECORD_HEAD_BYTES = 56,
     RECORD_ITEMS_BYTES = 9, /* of a key: 'i' and the number */
-    RECORD_USER_BYTES = 9,  /* of a key: 'u' and the user */
+    RECORD_COMPACTION_BYTES = 24,
+    RECORD_USER_BYTES = 9, /* of a key: 'u' and the user */
     RECORD_SNAPSHOT_HEAD_BYTES = 28,
 };
 
-extern const char record_format_key[], record_probe_key[];
+extern const char record_format_key[], record_items_key[], record_probe_key[];
 
 typedef enum record_kind { RECORD_HEAD, RECORD_SNAPSHOT, RECORD_EVENT, RECORD_ID } record_kind;
 
@@ -43,6 +46,28 @@ typedef struct record_key {
 /* The key of the items' n-th record, and the inverse; false: it is none. */
 record_key record_key_items(uint64_t number);
 bool record_key_parse_items(const char *key, size_t count, uint64_t *number);
+
+/*
+ * How often the items' records were compacted, and the numbers that went: of those up to `through`
+ * `kept` are there, those after it have no gaps. Zeros where there is no such record.
+ */
+typedef struct record_items {
+    uint64_t compactions, through, kept;
+} record_items;
+
+/* Its value. parse: false for what is none. */
+void record_items_write(const record_items *items, char out[RECORD_COMPACTION_BYTES]);
+bool record_items_parse(const char *value, size_t count, record_items *out);
+
+/* Going through the items' records in the order of their keys, to see that none is missing. */
+typedef struct record_items_walk {
+    record_items of;
+    uint64_t last, passed; /* the last number; how many up to of.through */
+} record_items_walk;
+
+/* Whether the record of a number may be the next; and whether there may be none after it. */
+bool record_items_pass(record_items_walk *w, uint64_t number);
+bool record_items_end(const record_items_walk *w);
 
 /* The key of a user's only record of a kind, HEAD; the begin of the keys of other kinds. */
 record_key record_key_of(uint64_t user_id, record_kind kind);

@@ -12,6 +12,7 @@ typedef struct walk {
     void *context;
     walk_totals *totals;
     database_error *error;
+    record_items_walk items;
 
     /* The user whose records are being passed. */
     bool begun;
@@ -90,23 +91,27 @@ static bool pass_snapshot(walk *w, const char *value, size_t bytes)
     return true;
 }
 
+static bool fail_items(walk *w, uint64_t number, const char *what)
+{
+    (void)snprintf(w->error->text, sizeof w->error->text, "store: upsert %llu %s",
+                   (unsigned long long)number, what);
+    return false;
+}
+
 /* A request for items. */
 static bool pass_items(walk *w, uint64_t number, const char *value, size_t bytes)
 {
     upsert u;
     grpc_error cause;
     const char *what = "is out of its order";
-    bool whole = number == w->totals->upserts + 1;
+    bool whole = record_items_pass(&w->items, number);
     if (whole) {
         what = "is damaged";
         whole = decode_upsert((const uint8_t *)value, bytes, UINT32_MAX, &u, &cause);
         upsert_clear(&u);
     }
     w->totals->upserts++;
-    if (!whole)
-        (void)snprintf(w->error->text, sizeof w->error->text, "store: upsert %llu %s",
-                       (unsigned long long)number, what);
-    return whole;
+    return whole || fail_items(w, number, what);
 }
 
 /* The record of a user that the iterator stands at. */
@@ -158,7 +163,7 @@ bool store_walk(database *d, walk_visitor *visit, void *context, walk_totals *to
     walk w = {.at = at, .visit = visit, .context = context, .totals = totals, .error = error};
     *totals = (walk_totals){0};
     error->text[0] = '\0';
-    bool ok = true;
+    bool ok = database_read_items(d, &w.items.of, error);
     for (rocksdb_iter_seek_to_first(at); ok && rocksdb_iter_valid(at); rocksdb_iter_next(at))
         ok = pass(&w);
     char *message = NULL;
@@ -169,5 +174,7 @@ bool store_walk(database *d, walk_visitor *visit, void *context, walk_totals *to
     }
     rocksdb_iter_destroy(at);
     rocksdb_readoptions_destroy(options);
+    if (ok && !record_items_end(&w.items))
+        ok = fail_items(&w, w.items.of.through, "is missing");
     return ok && end_user(&w);
 }

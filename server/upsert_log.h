@@ -1,7 +1,9 @@
 /*
  * The requests that added or changed items, in the order in which they were applied and numbered
- * from 1 without gaps: a version that is loaded later is given them again in that order, so that
- * its rows are the same. They are in the database, or in memory where there is none.
+ * from 1: a version that is loaded later is given them again in that order, so that its rows are
+ * the same. They are in the database, or in memory where there is none. What later ones have made
+ * void is taken out now and then; a version that is loaded after that has other rows than one from
+ * before.
  *
  * One thread at a time. A function may block as long as the disk does.
  */
@@ -26,8 +28,14 @@ upsert_log *upsert_log_open(database *d);
 /* NULL is allowed. */
 void upsert_log_close(upsert_log *l);
 
-/* How many there are. */
+/* The number of the last one; 0: there is none. */
 uint64_t upsert_log_count(const upsert_log *l);
+
+/* How often it was compacted, in all its life on disk. */
+uint64_t upsert_log_compactions(const upsert_log *l);
+
+/* False: its database is only read. */
+bool upsert_log_is_written(const upsert_log *l);
 
 /* What holds of a request that was appended. */
 durability upsert_log_durability(const upsert_log *l);
@@ -36,7 +44,20 @@ durability upsert_log_durability(const upsert_log *l);
  * when the log is opened again, but nothing is here. */
 store_code upsert_log_append(upsert_log *l, const uint8_t *message, size_t bytes);
 
-/* Goes through all from `first` on. STORE_DAMAGED: a number is missing; the log says which. */
-store_code upsert_log_read(upsert_log *l, uint64_t first, upsert_visitor *visit, void *context);
+/* Goes through all. STORE_DAMAGED: one is missing; the server's log says which. */
+store_code upsert_log_read(upsert_log *l, upsert_visitor *visit, void *context);
+
+/*
+ * Gets one request, in order, and writes what is left of it to out, which has room for as many
+ * bytes. Returns how many they are; 0: nothing is.
+ */
+typedef size_t upsert_filter(void *context, const uint8_t *message, size_t bytes, uint8_t *out);
+
+/*
+ * Puts what the filter leaves of each request into its place, of all at once and, on disk, synced:
+ * whenever the process or the machine stops, the log is as it was before or as it is after. After a
+ * failure it is as it was, but on disk it may be either when the log is opened again.
+ */
+store_code upsert_log_compact(upsert_log *l, upsert_filter *filter, void *context);
 
 #endif

@@ -16,6 +16,7 @@ version *version_new(vql_model *model, vql_catalog *catalog, const char *name)
     (void)snprintf(v->name, sizeof v->name, "%s", name ? name : vql_model_name(model));
     v->model = model;
     v->catalog = catalog;
+    v->snapshots = vql_model_fingerprint(model);
     v->progress = &v->own_progress;
     return v;
 }
@@ -26,6 +27,7 @@ version *version_extend(version *v, vql_catalog *catalog)
     if (!next)
         return NULL;
     next->number = v->number;
+    next->snapshots = v->snapshots;
     next->first = version_share(v->first ? v->first : v);
     next->progress = v->progress;
     return next;

@@ -33,6 +33,7 @@ typedef struct version {
     char name[VQL_MAX_NAME_BYTES + 1]; /* by which requests ask for it */
     vql_model *model;
     vql_catalog *catalog;
+    uint64_t snapshots;         /* by which its caches' snapshots are told apart in a store */
     struct version *first;      /* the generation whose model this is; NULL: its own */
     version_progress *progress; /* the first generation's */
     version_progress own_progress;

@@ -47,6 +47,7 @@ def parse_arguments():
     parser.add_argument("--model", choices=MODELS, action="append", help="only this model")
     parser.add_argument("--on-disk", action="store_true", help="with a store on disk")
     parser.add_argument("--brief", action="store_true", help="without the tests that take long")
+    parser.add_argument("--tests", default="*", help="only tests whose name this matches (Python)")
     parser.add_argument("--threads", type=int, action="append", help="only this many threads")
     return parser.parse_args()
 
@@ -91,6 +92,7 @@ def run_case(arguments, model, threads):
             "INTEROP_VQLCTL": str(arguments.vqlctl or ""),
             "INTEROP_MODEL": str(MODELS[model]),
             "INTEROP_THREADS": str(threads),
+            "INTEROP_TESTS": arguments.tests,
             "INTEROP_BRIEF": "yes" if arguments.brief else "no",
             "INTEROP_DURABILITY": "SYNC" if arguments.on_disk else "MEMORY",
             "INTEROP_PROTO": str(ROOT / "proto"),

@@ -128,6 +128,17 @@ static uint32_t row_of(const char *name, uint64_t id)
     return row;
 }
 
+/* By what a version's snapshots are told apart. */
+static uint64_t snapshots_of(const char *name)
+{
+    model_set *s = registry_share(r);
+    const model_entry *entry = model_set_find(s, name);
+    ck_assert_ptr_nonnull(entry);
+    const uint64_t snapshots = entry->version->snapshots;
+    model_set_release(s);
+    return snapshots;
+}
+
 START_TEST(all_or_one_version_get_items)
 {
     add("a", 5, ROOM);
@@ -217,6 +228,30 @@ START_TEST(a_restart_has_them_again)
     ck_assert_uint_eq(row_of("b", 1003), 26);
     ck_assert_int_eq(upsert_some("b", 1, 1, 5), GRPC_OK);
     ck_assert_uint_eq(outcome.sequence, ROOM + 1);
+}
+END_TEST
+
+/* What later requests have made void goes when a version is added; its rows are others then. */
+START_TEST(a_log_is_compacted)
+{
+    add("a", 5, ROOM);
+    const uint64_t before = snapshots_of("a");
+    for (uint64_t i = 0; i < ROOM; i++)
+        ck_assert_int_eq(upsert_some("", 1000 + i % 3, 1, 5), GRPC_OK);
+    ck_assert_uint_eq(outcome.room, 0);
+    if (on_disk) {
+        stop();
+        start(ROOM);
+    }
+    add("b", 5, ROOM);
+    ck_assert_uint_ne(row_of("b", 1000), 0);
+    ck_assert_uint_eq(row_of("b", 1001), 25);
+    ck_assert_uint_ne(snapshots_of("b"), before);
+    ck_assert_int_eq(upsert_some("b", 1, ROOM - 3, 5), GRPC_OK);
+    ck_assert_uint_eq(outcome.room, 0);
+    ck_assert_uint_eq(outcome.sequence, ROOM + 1);
+    add("c", 5, 3); /* nothing more is void: the same rows */
+    ck_assert_uint_eq(row_of("c", 1001), 25);
 }
 END_TEST
 
@@ -321,6 +356,7 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, all_or_one_version_get_items);
     tcase_add_test(tcase, what_is_refused_changes_nothing);
     tcase_add_test(tcase, a_later_version_gets_them_too);
+    tcase_add_test(tcase, a_log_is_compacted);
 }
 
 int main(void)

@@ -9,7 +9,9 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # a server is started by exec; not
 
 
 def main():
-    tests = unittest.defaultTestLoader.discover(pathlib.Path(__file__).parent)
+    loader = unittest.TestLoader()
+    loader.testNamePatterns = [os.environ.get("INTEROP_TESTS", "*")]
+    tests = loader.discover(pathlib.Path(__file__).parent)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(tests)
     failed = len(result.failures) + len(result.errors)
     passed = result.testsRun - failed - len(result.skipped)

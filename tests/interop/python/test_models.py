@@ -213,6 +213,8 @@ class TestHammer(ModelsTest):
             self.assertIsNone(hammer.error)
         self.assertGreater(sum(hammer.answers for hammer in hammers), 100)
         self.assertLessEqual(wanted, self.answered(hammers))
+        server.terminate()
+        self.assertEqual(server.wait(), 0, server.log())  # ThreadSanitizer's word, too
 
     def answered(self, hammers):
         """The versions that have answered."""
