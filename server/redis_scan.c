@@ -32,9 +32,10 @@ static uint32_t next_node(const redis_cluster *c, uint32_t slot)
 static bool parse_key(const redisReply *key, uint64_t *user_id)
 {
     char again[REDIS_KEY_BYTES];
-    return key && key->type == REDIS_REPLY_STRING &&
-           sscanf(key->str, "vql:{%" SCNu64 "}", user_id) == 1 &&
-           redis_user_key(*user_id, again) == key->len && strcmp(again, key->str) == 0;
+    if (!key || key->type != REDIS_REPLY_STRING || key->len < strlen("vql:{"))
+        return false;
+    *user_id = strtoull(key->str + strlen("vql:{"), NULL, 10);
+    return redis_user_key(*user_id, again) == key->len && strcmp(again, key->str) == 0;
 }
 
 /* Keeps the users among the keys that were found. False: no memory. */
