@@ -8,6 +8,8 @@
 /* A cursor is a slot of the node that is scanned, and the node's own cursor below so many bits. */
 enum { CURSOR_BITS = 48 };
 
+#define A_SLOT (UINT64_C(1) << CURSOR_BITS)
+
 void redis_scan_clear(redis_scan *s)
 {
     free(s->found);
@@ -63,7 +65,7 @@ static const char *take(redis_scan *s, const redisReply *reply, uint32_t slot, u
         reply->element[1]->type != REDIS_REPLY_ARRAY)
         return "redis answered what was not asked";
     const uint64_t next = strtoull(reply->element[0]->str, NULL, 10);
-    if (next >> CURSOR_BITS != 0)
+    if (next >= A_SLOT)
         return "redis answered what was not asked";
     *cursor =
         next == 0 ? (uint64_t)(slot + 1) << CURSOR_BITS : (uint64_t)slot << CURSOR_BITS | next;
@@ -73,13 +75,13 @@ static const char *take(redis_scan *s, const redisReply *reply, uint32_t slot, u
 /* Scans on from the cursor. NULL, or why not. */
 static const char *scan(redis_scan *s, redis_cluster *c, uint64_t *cursor, bool *ended)
 {
-    const uint32_t slot = next_node(c, (uint32_t)(*cursor >> CURSOR_BITS));
+    const uint32_t slot = next_node(c, (uint32_t)(*cursor / A_SLOT));
     char at[24];
     redis_request q;
     *ended = slot == REDIS_SLOTS;
     if (*ended)
         return NULL;
-    (void)snprintf(at, sizeof at, "%" PRIu64, *cursor & ((UINT64_C(1) << CURSOR_BITS) - 1));
+    (void)snprintf(at, sizeof at, "%" PRIu64, *cursor % A_SLOT);
     const char *words[] = {"SCAN", at, "MATCH", "vql:{*}", "COUNT", "256"};
     const char *why = "no memory";
     if (redis_request_set(&q, (uint16_t)slot, false, 6, words, NULL)) {
