@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A cursor is a slot of the node that is scanned, and the node's own cursor below so many bits. */
-enum { CURSOR_BITS = 48 };
-
-#define A_SLOT (UINT64_C(1) << CURSOR_BITS)
+/* A cursor is a slot of the node that is scanned, times this, and the node's own cursor. */
+#define A_SLOT UINT64_C(0x1000000000000)
 
 void redis_scan_clear(redis_scan *s)
 {

@@ -260,10 +260,15 @@ static const struct {
     {"", "--store mysql://h:1",
      "--store is \"mysql://h:1\", but takes memory, rocksdb:DIR, "
      "redis:ADDRESSES, rediss:ADDRESSES"},
-    {"", "--store redis://:secret@h", "store: redis: 1 to 16 nodes HOST:PORT"},
-    {"", "--store rediss://:secret@h:1", "store: redis: TLS is not there"},
-    {"", "--store redis://h:1 --durability memory", "durability is \"memory\", but store redis"},
-    {"", "--store redis://h:1 --backup b", "backup: needs a store on disk"},
+    {"", "--model m --store redis://:secret@h",
+     "store: redis: 1 to 16 nodes HOST:PORT, joined by commas, must follow"},
+    {"", "--model m --store rediss://:secret@h:1",
+     "store: redis: TLS is not there: the library, hiredis 0.14, has none; use redis:// through a "
+     "TLS proxy, or on a network that is trusted"},
+    {"", "--model m --store redis://h:1 --durability memory",
+     "durability is \"memory\", but store redis has only \"async\" and \"sync\""},
+    {"", "--model m --store redis://h:1 --backup b",
+     "backup: needs a store on disk; Redis's own tools copy it"},
     {"", "--store rocksdb:",
      "--store is \"rocksdb:\", but takes memory, rocksdb:DIR, "
      "redis:ADDRESSES, rediss:ADDRESSES"},
