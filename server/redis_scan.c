@@ -65,8 +65,7 @@ static const char *take(redis_scan *s, const redisReply *reply, uint32_t slot, u
     const uint64_t next = strtoull(reply->element[0]->str, NULL, 10);
     if (next >= A_SLOT)
         return "redis answered what was not asked";
-    *cursor =
-        next == 0 ? (uint64_t)(slot + 1) << CURSOR_BITS : (uint64_t)slot << CURSOR_BITS | next;
+    *cursor = next == 0 ? (slot + 1) * A_SLOT : slot * A_SLOT + next;
     return keep_found(s, reply->element[1]) ? NULL : "no memory";
 }
 
