@@ -32,8 +32,8 @@ typedef struct histories {
 } histories;
 
 /*
- * Takes a store, or the clerk of one, and what is heard of others that write it. budget_bytes: 0 for no limit. False: no memory; store and
- * clerk are the caller's still.
+ * Takes a store, or the clerk of one, and what is heard of others that write it. budget_bytes: 0
+ * for no limit. False: no memory; store and clerk are the caller's still.
  */
 bool histories_init(histories *h, model_set *set, store *s, clerk *c, const news *heard,
                     size_t budget_bytes, vql_cache_format format);

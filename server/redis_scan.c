@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A cursor is a slot of the node that is scanned, and the node's own cursor below so many bits. */
-enum { CURSOR_BITS = 48 };
+/* A cursor is a slot of the node that is scanned, times this, and the node's own cursor. */
+#define A_SLOT UINT64_C(0x1000000000000)
 
 void redis_scan_clear(redis_scan *s)
 {
@@ -32,9 +32,10 @@ static uint32_t next_node(const redis_cluster *c, uint32_t slot)
 static bool parse_key(const redisReply *key, uint64_t *user_id)
 {
     char again[REDIS_KEY_BYTES];
-    return key && key->type == REDIS_REPLY_STRING &&
-           sscanf(key->str, "vql:{%" SCNu64 "}", user_id) == 1 &&
-           redis_user_key(*user_id, again) == key->len && strcmp(again, key->str) == 0;
+    if (!key || key->type != REDIS_REPLY_STRING || key->len < strlen("vql:{"))
+        return false;
+    *user_id = strtoull(key->str + strlen("vql:{"), NULL, 10);
+    return redis_user_key(*user_id, again) == key->len && strcmp(again, key->str) == 0;
 }
 
 /* Keeps the users among the keys that were found. False: no memory. */
@@ -62,23 +63,22 @@ static const char *take(redis_scan *s, const redisReply *reply, uint32_t slot, u
         reply->element[1]->type != REDIS_REPLY_ARRAY)
         return "redis answered what was not asked";
     const uint64_t next = strtoull(reply->element[0]->str, NULL, 10);
-    if (next >> CURSOR_BITS != 0)
+    if (next >= A_SLOT)
         return "redis answered what was not asked";
-    *cursor =
-        next == 0 ? (uint64_t)(slot + 1) << CURSOR_BITS : (uint64_t)slot << CURSOR_BITS | next;
+    *cursor = next == 0 ? (slot + 1) * A_SLOT : slot * A_SLOT + next;
     return keep_found(s, reply->element[1]) ? NULL : "no memory";
 }
 
 /* Scans on from the cursor. NULL, or why not. */
 static const char *scan(redis_scan *s, redis_cluster *c, uint64_t *cursor, bool *ended)
 {
-    const uint32_t slot = next_node(c, (uint32_t)(*cursor >> CURSOR_BITS));
+    const uint32_t slot = next_node(c, (uint32_t)(*cursor / A_SLOT));
     char at[24];
     redis_request q;
     *ended = slot == REDIS_SLOTS;
     if (*ended)
         return NULL;
-    (void)snprintf(at, sizeof at, "%" PRIu64, *cursor & ((UINT64_C(1) << CURSOR_BITS) - 1));
+    (void)snprintf(at, sizeof at, "%" PRIu64, *cursor % A_SLOT);
     const char *words[] = {"SCAN", at, "MATCH", "vql:{*}", "COUNT", "256"};
     const char *why = "no memory";
     if (redis_request_set(&q, (uint16_t)slot, false, 6, words, NULL)) {

@@ -81,7 +81,7 @@ void version_caches_appended(version_caches *c, uint64_t user_id, const event *e
  */
 const vql_cache *version_caches_current(version_caches *c, const job *j);
 
-/* A user's history may have changed: a cache has to be compared with the store before it is used. */
+/* A user's history may have changed: a cache is compared with the store before it is used. */
 void version_caches_doubt(version_caches *c, uint64_t user_id);
 
 /* The history of a user was erased. */

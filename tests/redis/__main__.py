@@ -1,4 +1,7 @@
-"""Runs every test_*.py beside this file, or those that VQL_REDIS_TESTS names; the last line says how many passed and failed."""
+"""Runs every test_*.py beside this file, or those that VQL_REDIS_TESTS names.
+
+The last line says how many passed and failed.
+"""
 
 import os
 import pathlib

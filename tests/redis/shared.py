@@ -57,7 +57,7 @@ class SharedTest(unittest.TestCase):
         return events[::-1]
 
     def check_scores(self, clients, users):
-        """Every server's scores are those of one that has only ever had the events that are there."""
+        """Every server's scores are those of one that has only ever had these events."""
         with Vqld(PROGRAM, MODEL, THREADS) as other:
             mirror = self.connect(other)
             for user in users:
@@ -73,7 +73,7 @@ class SharedTest(unittest.TestCase):
 
 
 class Writer(threading.Thread):
-    """Appends events with ids of its own to users until it is stopped, and tries again what failed."""
+    """Appends events with ids of its own until it is stopped, and tries again what failed."""
 
     def __init__(self, address, users, number, scores=True):
         super().__init__()

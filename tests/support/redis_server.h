@@ -1,8 +1,8 @@
 /*
  * A real redis-server, alone and on a free port, with nothing on disk.
  */
-#ifndef VQL_TESTS_SUPPORT_REDIS_SERVER_H
-#define VQL_TESTS_SUPPORT_REDIS_SERVER_H
+#ifndef VQL_TESTS_REDIS_SERVER_H
+#define VQL_TESTS_REDIS_SERVER_H
 
 #include <arpa/inet.h>
 #include <signal.h>

@@ -257,8 +257,21 @@ static const struct {
      "--table-bytes is \"1MB\", but takes bytes (or KiB, MiB, GiB) from 0 to 1024GiB"},
     {"", "--drain-ms 3600001",
      "--drain-ms is \"3600001\", but takes milliseconds from 0 to 3600000"},
-    {"", "--store redis://h:1", "--store is \"redis://h:1\", but takes memory, rocksdb:DIR"},
-    {"", "--store rocksdb:", "--store is \"rocksdb:\", but takes memory, rocksdb:DIR"},
+    {"", "--store mysql://h:1",
+     "--store is \"mysql://h:1\", but takes memory, rocksdb:DIR, "
+     "redis:ADDRESSES, rediss:ADDRESSES"},
+    {"", "--model m --store redis://:secret@h",
+     "store: redis: 1 to 16 nodes HOST:PORT, joined by commas, must follow"},
+    {"", "--model m --store rediss://:secret@h:1",
+     "store: redis: TLS is not there: the library, hiredis 0.14, has none; use redis:// through a "
+     "TLS proxy, or on a network that is trusted"},
+    {"", "--model m --store redis://h:1 --durability memory",
+     "durability is \"memory\", but store redis has only \"async\" and \"sync\""},
+    {"", "--model m --store redis://h:1 --backup b",
+     "backup: needs a store on disk; Redis's own tools copy it"},
+    {"", "--store rocksdb:",
+     "--store is \"rocksdb:\", but takes memory, rocksdb:DIR, "
+     "redis:ADDRESSES, rediss:ADDRESSES"},
     {"", "--durability disk", "--durability is \"disk\", but takes auto, memory, async, sync"},
     {"", "--model m --durability sync",
      "durability is \"sync\", but store memory has only \"memory\""},

@@ -6,94 +6,9 @@
 #include <string.h>
 
 #include "check_main.h"
-#include "database.h"
-#include "redis_database.h"
-#include "redis_server.h"
-#include "store.h"
-#include "temporary_folder.h"
+#include "store_fixture.h"
 
 enum { MANY = 1000 };
-
-static char folder[FOLDER_PATH_BYTES];
-static database *d; /* NULL: in memory */
-static store *s;    /* that writes */
-static store *r;    /* that reads: the same in memory */
-
-static void setup_memory(void)
-{
-    d = NULL;
-    s = r = store_memory_open();
-    ck_assert_ptr_nonnull(s);
-}
-
-static void open_folder(void)
-{
-    database_error error;
-    d = database_open(folder, DURABILITY_SYNC, &error);
-    ck_assert_msg(d != NULL, "%s", error.text);
-    s = store_rocksdb_open(d);
-    r = store_rocksdb_open(d);
-    ck_assert(s && r);
-}
-
-static redis_server server;
-static redis_database *remote; /* NULL: not in Redis */
-
-static void open_redis(void)
-{
-    database_error error;
-    remote = redis_database_open(server.url, DURABILITY_ASYNC, &error);
-    ck_assert_msg(remote != NULL, "%s", error.text);
-    s = store_redis_open(remote);
-    r = store_redis_open(remote);
-    ck_assert(s && r);
-}
-
-static void close_stores(void)
-{
-    store_close(s);
-    if (r != s)
-        store_close(r);
-    database_close(d);
-    redis_database_close(remote);
-}
-
-static void setup_redis(void)
-{
-    redis_server_start(&server);
-    open_redis();
-}
-
-static void open_again(void)
-{
-    if (remote)
-        open_redis();
-    else
-        open_folder();
-}
-
-static void setup_disk(void)
-{
-    folder_make(folder);
-    open_folder();
-}
-
-static void teardown_memory(void)
-{
-    close_stores();
-}
-
-static void teardown_redis(void)
-{
-    close_stores();
-    redis_server_stop(&server);
-}
-
-static void teardown_disk(void)
-{
-    close_stores();
-    folder_remove(folder);
-}
 
 static event make_event(uint64_t item_id, uint64_t id, int64_t time_ms)
 {
