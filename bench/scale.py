@@ -3,7 +3,8 @@
 
     bench/scale.py [--users-a-server U] [--candidates N] [--core-hour PRICE]
 
-Prints a table for 10 to 1,000 servers. MEASURED is of docs/BENCHMARKS.md, ASSUMED is not: change it.
+Prints a table for 10 to 1,000 servers. The first constants are of docs/BENCHMARKS.md, the others
+are assumed: change them.
 """
 
 import argparse

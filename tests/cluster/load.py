@@ -44,7 +44,8 @@ class Load:
         begun = time.time()
         metadata = (("x-vql-user", str(request.user_id)),)
         try:
-            answer = method(request, timeout=DEADLINE_S, metadata=metadata)
+            answer = method(request, timeout=DEADLINE_S, metadata=metadata,
+                            wait_for_ready=True)  # a call that waits drives the connection
             status, said = "OK", ""
         except grpc.RpcError as error:
             answer, status, said = None, error.code().name, error.details()

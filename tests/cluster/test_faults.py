@@ -1,9 +1,8 @@
 """A cluster under load, of which one process is killed or cut off: what is lost, and for how long.
 
-Six Redis nodes, three vqld, HAProxy, four client processes. CLUSTER_FAULTS names the faults, "all"
-or some of: steady, kill-, hang-, cut-vqld, kill-, hang-, cut-primary, kill-replica, kill-proxy. What
-hangs has SIGSTOP; what is cut has the packets from and to its ports dropped (iptables, as root), so
-that nobody is told that it is gone. CLUSTER_DURABILITY is vqld's --durability.
+Six Redis nodes, three vqld, HAProxy, four client processes. CLUSTER_FAULTS is "all" or some of
+ALL_FAULTS. What hangs has SIGSTOP; what is cut has the packets from and to its ports dropped
+(iptables, as root), so that nobody is told that it is gone. CLUSTER_DURABILITY is --durability.
 """
 
 import collections
@@ -182,8 +181,8 @@ class FaultsTest(unittest.TestCase):
 
     def test_faults(self):
         print()
-        print("| fault | calls | errors | by second after the fault | longest call, s | acknowledged "
-              "| lost | stale scores |")
+        print("| fault | calls | errors | by second after the fault | longest call, s |"
+              " acknowledged | lost | stale scores |")
         for fault in ALL_FAULTS if FAULTS == ["all"] else FAULTS:
             with self.subTest(fault):
                 self.check_fault(fault)
