@@ -89,8 +89,8 @@ class ClientsTest(unittest.TestCase):
         """A tenant has spent its burst: the next call is refused, and welcome in half a second."""
         with tempfile.TemporaryDirectory(prefix="vql-clients-") as folder:
             tokens = pathlib.Path(folder) / "tokens"
-            tokens.write_text(f"web shop append,score {hashlib.sha256(TOKEN.encode()).hexdigest()}\n"
-                              "quota shop rate=2 burst=1\n")
+            digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+            tokens.write_text(f"web shop append,score {digest}\nquota shop rate=2 burst=1\n")
             server = self.serve("--tokens", tokens)
             done = self.run_client(server.address, 3, TOKEN)
         self.assertEqual(done.returncode, 0, done.stderr)

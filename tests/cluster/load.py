@@ -2,7 +2,7 @@
 
 Appends to its users' histories, one event after the other until each is acknowledged, and scores.
 Then it prints as JSON what it was told: {"users": {user: [[item, time, id]...]}, "calls":
-[[when, what, status, ms]...], "stale": scores of a history older than what was acknowledged}.
+[[when, what, status, ms, text]...], "stale": scores of a history older than what was acknowledged}.
 """
 
 import json
@@ -21,8 +21,8 @@ AGAIN_S = 0.1
 ITEMS = range(1, 3001)
 FIRST_MS = 1_600_000_000_000
 
-# A channel that lost its server tries again soon.
-OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 100),
+# A channel that lost its server tries again soon; the least is also what an attempt may take.
+OPTIONS = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 1000),
            ("grpc.max_reconnect_backoff_ms", 500)]
 
 
@@ -44,11 +44,13 @@ class Load:
         begun = time.time()
         metadata = (("x-vql-user", str(request.user_id)),)
         try:
-            answer = method(request, timeout=DEADLINE_S, metadata=metadata)
-            status = "OK"
+            answer = method(request, timeout=DEADLINE_S, metadata=metadata,
+                            wait_for_ready=True)  # a call that waits drives the connection
+            status, said = "OK", ""
         except grpc.RpcError as error:
-            answer, status = None, error.code().name
-        self.calls.append([begun, what, status, round((time.time() - begun) * 1000, 1)])
+            answer, status, said = None, error.code().name, error.details()
+        self.calls.append([begun, what, status, round((time.time() - begun) * 1000, 1),
+                           said])
         return answer
 
     def _append(self, user):

@@ -8,6 +8,7 @@ import tempfile
 import time
 
 CONFIGURATION = pathlib.Path(__file__).parents[2] / "deploy/haproxy/haproxy.cfg"
+PROGRAM = os.environ.get("CLUSTER_HAPROXY", "haproxy")
 SERVERS = 3
 START_S = 30
 SERVER_OPTIONS = ("proto h2 weight 256 check inter 1s fastinter 200ms downinter 500ms fall 2 rise 2"
@@ -40,7 +41,7 @@ class Proxy:
         """Starts the program, and waits until all servers have passed their checks."""
         with open(f"{self._folder.name}/log", "ab") as log:
             self._process = subprocess.Popen(
-                [os.environ.get("CLUSTER_HAPROXY", "haproxy"), "-db", "-f", CONFIGURATION], env=self._environment,
+                [PROGRAM, "-db", "-f", CONFIGURATION], env=self._environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         try:
             self.wait_for(dict.fromkeys((f"vqld-{i + 1}" for i in range(SERVERS)), "UP"))

@@ -110,7 +110,8 @@ class ProxyTest(unittest.TestCase):
         self.addCleanup(self.servers[0].resume)
         begun = time.monotonic()
         with self.assertRaises(grpc.RpcError) as caught:
-            client.history.Append(append_request(user, [event(1)]), timeout=20, metadata=(("x-vql-user", str(user)),))
+            client.history.Append(append_request(user, [event(1)]), timeout=20,
+                                  metadata=(("x-vql-user", str(user)),))
         self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAVAILABLE)
         print(f"a hanging server's call ended after {time.monotonic() - begun:.1f} s ", end="")
         self.proxy.wait_for({"vqld-1": "DOWN"})
