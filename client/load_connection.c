@@ -200,9 +200,23 @@ uint8_t *load_connection_begin(load_connection *c, size_t bytes)
     return c->body + MESSAGE_PREFIX_BYTES;
 }
 
-/* Opens an HTTP/2 stream. Returns its slot. */
-static uint32_t open_stream(load_connection *c, load_kind kind)
+static void put_headers(load_connection *c, const load_call *call, uint32_t id)
 {
+    const uint8_t *block;
+    uint8_t user[LOAD_USER_BYTES];
+    const size_t block_bytes = load_headers_next(c->headers, call->kind, &block);
+    const size_t user_bytes =
+        load_kind_streams(call->kind) ? 0 : load_headers_user(call->user, user);
+    uint8_t *out =
+        put_frame(c, block_bytes + user_bytes, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id);
+    memcpy(out, block, block_bytes);
+    memcpy(out + block_bytes, user, user_bytes);
+}
+
+/* Opens an HTTP/2 stream for a call. Returns its slot. */
+static uint32_t open_stream(load_connection *c, const load_call *call)
+{
+    const load_kind kind = call->kind;
     uint32_t slot = c->options.max_calls + (uint32_t)kind;
     if (load_kind_streams(kind)) {
         c->long_streams[kind] = slot;
@@ -221,9 +235,7 @@ static uint32_t open_stream(load_connection *c, load_kind kind)
     c->next_id += 2;
     c->own_streams++;
     load_table_put(&c->table, s->id, slot);
-    const uint8_t *block;
-    const size_t bytes = load_headers_next(c->headers, kind, &block);
-    memcpy(put_frame(c, bytes, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, s->id), block, bytes);
+    put_headers(c, call, s->id);
     return slot;
 }
 
@@ -231,7 +243,7 @@ void load_connection_commit(load_connection *c, const load_call *call)
 {
     uint32_t slot = load_kind_streams(call->kind) ? c->long_streams[call->kind] : LOAD_NO_SLOT;
     if (slot == LOAD_NO_SLOT)
-        slot = open_stream(c, call->kind);
+        slot = open_stream(c, call);
     load_stream *s = &c->streams[slot];
     s->calls[(s->first + s->count++) % s->capacity] = *call;
     c->calls++;

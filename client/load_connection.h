@@ -26,6 +26,7 @@ typedef struct load_connection load_connection;
 typedef struct load_call {
     uint64_t due_ns;  /* when it should have been sent */
     uint64_t sent_ns; /* when it was */
+    uint64_t user;    /* named as x-vql-user, but by a long stream, which is of all users */
     uint32_t tag;     /* the caller's */
     load_kind kind;
 } load_call;

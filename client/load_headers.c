@@ -1,6 +1,8 @@
 #include "load_headers.h"
 
+#include <inttypes.h>
 #include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,4 +113,16 @@ size_t load_headers_next(load_headers *h, load_kind kind, const uint8_t **out)
             (void)encode(h, (load_kind)other, &h->again[other]);
     *out = h->first.data;
     return h->first.bytes;
+}
+
+size_t load_headers_user(uint64_t user, uint8_t *out)
+{
+    static const char name[] = "\x00\x0ax-vql-user"; /* a new name, of ten bytes */
+    char digits[24];
+    const size_t name_bytes = sizeof name - 1;
+    const size_t length = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, user);
+    memcpy(out, name, name_bytes);
+    out[name_bytes] = (uint8_t)length;
+    memcpy(out + name_bytes + 1, digits, length);
+    return name_bytes + 1 + length;
 }

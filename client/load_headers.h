@@ -18,6 +18,9 @@ typedef struct load_headers load_headers;
 /* A block has at most so many bytes. */
 #define LOAD_BLOCK_BYTES 4096
 
+/* And a user behind it so many: two lengths, the name, and the 20 digits of 2^64. */
+#define LOAD_USER_BYTES 33
+
 typedef struct load_headers_options {
     const char *authority;     /* HOST:PORT */
     const char *scheme;        /* "http" or "https" */
@@ -34,5 +37,12 @@ bool load_headers_limit(load_headers *h, uint32_t table_bytes);
 
 /* The block of the next request; valid until the next call. */
 size_t load_headers_next(load_headers *h, load_kind kind, const uint8_t **block);
+
+/*
+ * Writes the field x-vql-user, at most LOAD_USER_BYTES of it, to go behind a block: a literal that
+ * the server's table does not keep (RFC 7541 §6.2.2), so that the next blocks mean what they did.
+ * Returns its bytes.
+ */
+size_t load_headers_user(uint64_t user, uint8_t *out);
 
 #endif

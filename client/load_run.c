@@ -134,8 +134,11 @@ static bool start_call(load_run *r, uint64_t due_ns)
     if (message == NULL)
         return false;
     load_request_write(o->requests, &request, message);
-    const load_call call = {
-        .due_ns = due_ns, .sent_ns = r->now_ns, .tag = request.tag, .kind = kind};
+    const load_call call = {.due_ns = due_ns,
+                            .sent_ns = r->now_ns,
+                            .user = request.user,
+                            .tag = request.tag,
+                            .kind = kind};
     load_connection_commit(c, &call);
     r->interval->counts.sent += due_ns >= r->measure_ns;
     return true;

@@ -200,6 +200,7 @@ void load_verify_before(load_verify *v, load_request *request)
     const uint64_t drawn = load_random_below(&v->random, (uint64_t)PAIRS * ONE_IN);
     if (drawn >= PAIRS)
         return;
+    request->user = v->pairs[drawn].user;
     request->message = v->pairs[drawn].message;
     request->bytes = v->pairs[drawn].bytes;
     request->tag = (uint32_t)drawn + 1;

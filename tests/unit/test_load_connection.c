@@ -2,6 +2,7 @@
  * vqlbench's HTTP/2, against nghttp2's at the other end: calls, long streams, windows, limits, and
  * bytes that are not what they should be.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,11 +80,17 @@ static void exchange(rig *r, size_t step)
     }
 }
 
+/* The user of a call: of 1, 2, … and at last 20 digits. */
+static uint64_t user_of(uint32_t tag)
+{
+    return UINT64_MAX >> (63 - tag % 64);
+}
+
 static void start(rig *r, load_kind kind, uint32_t tag, const char *message, size_t bytes)
 {
     ck_assert(load_connection_ready(r->connection, kind));
     memcpy(load_connection_begin(r->connection, bytes), message, bytes);
-    const load_call call = {.tag = tag, .kind = kind};
+    const load_call call = {.user = user_of(tag), .tag = tag, .kind = kind};
     load_connection_commit(r->connection, &call);
 }
 
@@ -100,7 +107,7 @@ START_TEST(calls_are_answered_in_any_pieces)
     init(&r, 100, 65535);
     ck_assert(!load_connection_ready(r.connection, LOAD_SCORE));
     exchange(&r, step);
-    for (uint32_t i = 0; i < 50; i++) {
+    for (uint32_t i = 0; i < 70; i++) {
         start(&r, i % 3 == 0 ? LOAD_APPEND : LOAD_SCORE, i, "hello", 5);
         exchange(&r, step);
         toy_call *c = call_at(&r, i);
@@ -110,6 +117,9 @@ START_TEST(calls_are_answered_in_any_pieces)
         ck_assert_str_eq(c->content_type, "application/grpc");
         ck_assert_str_eq(c->authorization, "Bearer secret");
         ck_assert_str_eq(c->timeout, "250m");
+        char user[24];
+        (void)snprintf(user, sizeof user, "%" PRIu64, user_of(i));
+        ck_assert_str_eq(c->user, user);
         ck_assert(c->half_closed && c->body_bytes == 10);
         ck_assert_mem_eq(c->body, "\0\0\0\0\5hello", 10);
         toy_server_answer(r.server, c, "world");
@@ -244,6 +254,7 @@ START_TEST(a_long_stream_has_its_answers_in_order)
         toy_call *c = call_at(&r, 0);
         ck_assert(!c->half_closed);
         ck_assert_str_eq(c->timeout, "");
+        ck_assert_str_eq(c->user, "");
         if (round == 0)
             toy_server_headers(r.server, c, "200", "application/grpc");
         for (uint32_t i = 0; i < MOST_CALLS; i++)
