@@ -51,6 +51,13 @@ void post_answer(post *p, job *j);
 void post_receive(post *p);
 
 /*
+ * From any thread: gives an inspection to its user's shard, *home, whose owner is to be woken.
+ * UNAVAILABLE, as its job's error says: there are too many requests already, and it is the caller's
+ * still.
+ */
+grpc_status post_inspect(post *posts, uint32_t count, struct inspection *i, uint32_t *home);
+
+/*
  * Has the shard work, for about turn_ns of the clock or until it has nothing to do, and sends the
  * answers on.
  */

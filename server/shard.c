@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "histories.h"
+#include "inspection.h"
 #include "lane.h"
 #include "limit.h"
 #include "vql/cache.h"
@@ -111,9 +112,16 @@ static size_t count_jobs(const shard *s)
  */
 static uint32_t lane_of(const job *j)
 {
-    const bool is_long =
-        j->operation == OPERATION_SCORE && j->item_count + j->event_count > LIMIT_SHORT_CANDIDATES;
+    const bool is_long = j->operation == OPERATION_INSPECT ||
+                         (j->operation == OPERATION_SCORE &&
+                          j->item_count + j->event_count > LIMIT_SHORT_CANDIDATES);
     return is_long ? LANE_LONG : LANE_SHORT;
+}
+
+/* Whether the job is about its user's cache. */
+static bool needs_cache(const job *j)
+{
+    return j->operation == OPERATION_SCORE || j->operation == OPERATION_INSPECT;
 }
 
 static bool no_memory(job *j)
@@ -132,7 +140,7 @@ bool shard_submit(shard *s, job *j, uint64_t now_ns)
         j->error.pushback_ms = pushback_ms(&s->pushback);
         return false;
     }
-    if (j->operation == OPERATION_SCORE && !histories_join(&s->histories, j))
+    if (needs_cache(j) && !histories_join(&s->histories, j))
         return no_memory(j);
     const uint64_t horizon_ms = j->patient ? 2 * LIMIT_HORIZON_MS : LIMIT_HORIZON_MS;
     const uint64_t horizon_ns = now_ns + horizon_ms * NS_PER_MS;
@@ -188,6 +196,8 @@ static bool fold_with_events(shard *s, vql_scorer *scorer, job *j, const vql_cac
 /* Folds the cache, NULL for a user without events. False: the job's error says why not. */
 static bool fold(shard *s, lane *l, job *j, const vql_cache *cache)
 {
+    if (j->operation == OPERATION_INSPECT)
+        return inspection_take(j, cache) || no_memory(j);
     l->scorer = version_caches_scorer(j->caches, l->kind, j->version->catalog);
     if (!l->scorer)
         return no_memory(j);
@@ -198,19 +208,6 @@ static bool fold(shard *s, lane *l, job *j, const vql_cache *cache)
         vql_scorer_begin(l->scorer, cache, j->time_ms);
     l->phase = LANE_SCORING;
     return true;
-}
-
-/* False: the history is older than the request demands, as the job's error says. */
-static bool check_sequence(job *j)
-{
-    if (j->sequence >= j->min_sequence)
-        return true;
-    grpc_fail(&j->error, GRPC_FAILED_PRECONDITION,
-              "min_sequence %llu: user_id %llu is at sequence %llu",
-              (unsigned long long)j->min_sequence, (unsigned long long)j->user_id,
-              (unsigned long long)j->sequence);
-    j->error.reason = "SEQUENCE_NOT_REACHED";
-    return false;
 }
 
 /* What a step has come to. */
@@ -257,7 +254,7 @@ static progress step_fold(shard *s, lane *l, job *j)
     history_info info;
     (void)store_info(s->histories.store, j->user_id, &info); /* in memory, it never fails */
     j->sequence = info.sequence;
-    if (!check_sequence(j))
+    if (!job_check_sequence(j))
         return ANSWERED;
     if (j->sequence >= LIMIT_REBUILD_CHUNK) {
         cache = find_large_cache(l, j, &p);
@@ -281,17 +278,6 @@ static progress send_away(shard *s, job *j)
     return AWAY;
 }
 
-/* True when ids have to be looked up for the events of the request to be those that are new. */
-static bool has_unchecked_ids(const job *j)
-{
-    if (j->ids_checked && j->history.sequence == j->sequence)
-        return false;
-    for (size_t i = 0; i < j->event_count; i++)
-        if (j->events[i].id != 0)
-            return true;
-    return false;
-}
-
 /* The same with a clerk: a cache that is missing is loaded, beside other users' jobs. */
 static progress step_fold_loaded(shard *s, lane *l, job *j)
 {
@@ -310,19 +296,25 @@ static progress step_fold_loaded(shard *s, lane *l, job *j)
         cache = j->load->cache;
         j->sequence = j->load->mark.sequence;
     }
-    if (!check_sequence(j))
+    if (!job_check_sequence(j))
         return ANSWERED;
-    if (has_unchecked_ids(j))
+    if (job_has_unchecked_ids(j))
         return send_away(s, j);
     j->ids_checked = true;
     return fold(s, l, j, cache) ? GOES_ON : ANSWERED;
+}
+
+/* Has the cache folded, in the way of the store. */
+static progress begin(shard *s, lane *l, job *j)
+{
+    return s->histories.clerk ? step_fold_loaded(s, l, j) : step_fold(s, l, j);
 }
 
 /* Scores the next candidates. */
 static progress step_score(shard *s, lane *l, job *j)
 {
     if (l->phase != LANE_SCORING) {
-        const progress p = s->histories.clerk ? step_fold_loaded(s, l, j) : step_fold(s, l, j);
+        const progress p = begin(s, l, j);
         if (p != GOES_ON || l->phase != LANE_SCORING)
             return p;
     }
@@ -348,6 +340,11 @@ static progress work(shard *s, lane *l, job *j)
 {
     if (j->operation == OPERATION_SCORE)
         return step_score(s, l, j);
+    if (j->operation == OPERATION_INSPECT) {
+        const progress p = begin(s, l, j);
+        if (p != GOES_ON || !inspection_has_taken(j))
+            return p;
+    }
     if (s->histories.clerk)
         return send_away(s, j);
     errand_run(&j->errand, s->histories.store);
