@@ -163,6 +163,10 @@ void option_values(const option *o, char *out)
         (void)snprintf(out, OPTION_VALUES_BYTES, "a path of 1 to %d bytes", OPTION_PATH_BYTES - 1);
         return;
     case OPTION_ADDRESSES:
+        if (o->max == 1) {
+            (void)snprintf(out, OPTION_VALUES_BYTES, "HOST:PORT (port 0 to 65535) or unix:/PATH");
+            return;
+        }
         (void)snprintf(out, OPTION_VALUES_BYTES,
                        "1 to %" PRIu64
                        " of HOST:PORT (port 0 to 65535) and unix:/PATH, joined by commas",

@@ -78,7 +78,7 @@ static bool apply_environment(const settings_table *table, void *fields, char *c
     return true;
 }
 
-/* An address that is given again goes behind those given before. */
+/* An address that is given again goes behind those given before, where several may be. */
 static bool apply_argument(void *fields, const option *o, const char *value, bool *listened,
                            settings_error *error)
 {
@@ -87,12 +87,13 @@ static bool apply_argument(void *fields, const option *o, const char *value, boo
     (void)snprintf(source, sizeof source, "--%s", o->name);
     if (!value)
         return settings_fail(error, "%s: a value is missing", source);
-    if (o->kind == OPTION_ADDRESSES && *listened) {
+    const bool is_list = o->kind == OPTION_ADDRESSES && o->max > 1;
+    if (is_list && *listened) {
         char **field = (void *)((char *)fields + o->offset);
         (void)snprintf(joined, sizeof joined, "%s,%s", *field, value);
         value = joined;
     }
-    *listened = *listened || o->kind == OPTION_ADDRESSES;
+    *listened = *listened || is_list;
     return apply(fields, o, value, source, error);
 }
 

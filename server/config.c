@@ -55,8 +55,11 @@ static const option options[] = {
     {"listen", OPTION_ADDRESSES, FIELD(listen), "127.0.0.1:7070", 1, LIMIT_LISTENERS, NULL,
      "Where to serve gRPC. Port 0 takes a free port: the log and port-file name it. On the command "
      "line it may also be given several times."},
+    {"admin", OPTION_ADDRESSES, FIELD(admin), NULL, 1, 1, NULL,
+     "Where to show metrics, status and health over HTTP, to everybody who can connect: "
+     "docs/SECURITY.md says who should. Without it nowhere."},
     {"unix-mode", OPTION_MODE, FIELD(unix_mode), "0600", 0, 0777, NULL,
-     "Who may connect to the Unix sockets of listen."},
+     "Who may connect to the Unix sockets of listen and admin."},
     {"tls-cert", OPTION_FILE, FIELD(tls_cert), NULL, 0, 0, NULL,
      "The server's certificate and those up to its root, in PEM: HOST:PORT is then served over TLS "
      "alone. Read again when it changes, and on SIGHUP, as are the next three files."},

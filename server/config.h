@@ -29,6 +29,7 @@ typedef struct config {
     char *config_file;   /* NULL: none */
     char *model;         /* the model file, or a folder of them; never NULL */
     char *listen;        /* address_list_parse succeeds with LIMIT_LISTENERS */
+    char *admin;         /* address_list_parse succeeds with 1; NULL: no admin port */
     char *port_file;     /* written with the addresses once serving, each a line; NULL: none */
     char *tls_cert;      /* NULL: no TLS */
     char *tls_key;       /* NULL if tls_cert is, and only then */

@@ -159,6 +159,14 @@ enum {
     /* Addresses of --listen. */
     LIMIT_LISTENERS = 8,
 
+    /*
+     * The admin port: connections at once, seconds that one may be silent, and what one may take of
+     * memory, its request's headers among it.
+     */
+    LIMIT_ADMIN_CONNECTIONS = 32,
+    LIMIT_ADMIN_SILENCE_S = 10,
+    LIMIT_ADMIN_CONNECTION_BYTES = 16384,
+
     /* Connections that wait to be accepted. */
     LIMIT_BACKLOG = 511,
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -183,6 +184,18 @@ int listener_socket(listener *l)
         return -1;
     }
     return fd;
+}
+
+bool listener_is_local(const listener *l)
+{
+    if (!l->info)
+        return true;
+    if (l->info->ai_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const void *)l->info->ai_addr;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    const struct sockaddr_in6 *v6 = (const void *)l->info->ai_addr;
+    return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
 void listener_format(const listener *l, char *out)

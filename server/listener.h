@@ -40,6 +40,9 @@ void listener_close(listener *l);
 /* A bound socket for one more worker, which owns it; -1: none. */
 int listener_socket(listener *l);
 
+/* Whether only this machine can connect: a Unix socket, or a loopback address. */
+bool listener_is_local(const listener *l);
+
 /* Writes the address that is listened on, in digits, to out of LISTENER_TEXT_BYTES. */
 void listener_format(const listener *l, char *out);
 

@@ -13,6 +13,7 @@
 #include "limit.h"
 #include "listener.h"
 #include "log.h"
+#include "observatory.h"
 #include "option.h"
 #include "upserter.h"
 #include "worker.h"
@@ -42,6 +43,7 @@ typedef struct server {
     post *posts;             /* [count]: theirs */
     uint32_t count;          /* that were made */
     uint32_t started;
+    observatory pages;
 
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup, copy;
@@ -317,6 +319,7 @@ static bool start_workers(server *s, uint32_t count)
     if (ok)
         registry_on_change(s->models, on_models, s);
     ok = ok && loader_start(s->loader, on_answered, s);
+    ok = ok && observatory_open(&s->pages);
     if (!ok || !write_port_file(s->config->port_file, text))
         return false;
     format_addresses(s, ',', text);
@@ -539,9 +542,12 @@ bool server_run(const config *c, registry *models, loader *loads, items *upserts
     }
     registry_expect(models, count);
     (void)signal(SIGPIPE, SIG_IGN);
+    s.pages = (observatory){
+        .config = c, .models = models, .database = d, .workers = s.workers, .count = count};
     const bool ok = start_workers(&s, count);
     if (ok)
         (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    observatory_close(&s.pages);
     upserter_stop(s.upserter);
     stop_workers(&s);
     clear_control(&s);

@@ -1,0 +1,51 @@
+#include "observatory.h"
+
+#include <string.h>
+
+#include "address.h"
+#include "log.h"
+
+/* The process answers. */
+static void show_healthz(void *context, const admin_request *asked, admin_answer *answer)
+{
+    (void)context, (void)asked;
+    (void)fputs("ok\n", answer->body);
+}
+
+bool observatory_open(observatory *o)
+{
+    address where;
+    char text[LISTENER_TEXT_BYTES];
+    if (!o->config->admin)
+        return true;
+    (void)address_list_parse(o->config->admin, &where, 1);
+    if (!listener_open(&o->listener, &where, o->config->unix_mode))
+        return false;
+    const int fd = listener_socket(&o->listener);
+    const bool local = listener_is_local(&o->listener);
+    const admin_page pages[] = {
+        {"/healthz", show_healthz, o},
+    };
+    if (fd >= 0)
+        o->admin = admin_start(fd, local, pages, sizeof pages / sizeof *pages);
+    if (!o->admin) {
+        listener_close(&o->listener);
+        log_error("cannot open the admin port", log_str("admin", o->config->admin));
+        return false;
+    }
+    listener_format(&o->listener, text);
+    log_info("showing pages", log_str("admin", text));
+    if (!local)
+        log_warn("the admin port is not a loopback address: whoever can reach it may read it",
+                 log_str("admin", text));
+    return true;
+}
+
+void observatory_close(observatory *o)
+{
+    if (!o->admin)
+        return;
+    admin_stop(o->admin);
+    listener_close(&o->listener);
+    o->admin = NULL;
+}

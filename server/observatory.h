@@ -1,0 +1,35 @@
+/*
+ * What the admin port shows of a running server: its pages, and what they are made from.
+ */
+#ifndef VQL_SERVER_OBSERVATORY_H
+#define VQL_SERVER_OBSERVATORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "admin.h"
+#include "config.h"
+#include "database.h"
+#include "listener.h"
+#include "loader.h"
+#include "registry.h"
+#include "worker.h"
+
+/* What is looked at; all of it outlives the pages. */
+typedef struct observatory {
+    const config *config;
+    registry *models;
+    database *database; /* NULL: histories are in memory */
+    worker *workers;    /* [count] */
+    uint32_t count;
+
+    listener listener;
+    admin *admin; /* NULL: nobody asked for it */
+} observatory;
+
+/* Shows the pages where --admin says, if it does. False: logged. */
+bool observatory_open(observatory *o);
+
+void observatory_close(observatory *o);
+
+#endif
