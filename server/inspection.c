@@ -5,12 +5,13 @@
 
 #include "version_caches.h"
 
-inspection *inspection_new(uint64_t user_id, uint32_t max_events)
+inspection *inspection_new(model_set *models, uint64_t user_id, uint32_t max_events)
 {
     pthread_condattr_t monotonic;
     inspection *i = calloc(1, sizeof *i);
     if (!i)
         return NULL;
+    i->models = model_set_share(models);
     i->job.operation = OPERATION_INSPECT;
     i->job.user_id = user_id;
     i->job.max_events = max_events;
@@ -30,6 +31,7 @@ void inspection_free(inspection *i)
     (void)pthread_cond_destroy(&i->changed);
     (void)pthread_mutex_destroy(&i->lock);
     version_release(i->version);
+    model_set_release(i->models);
     free(i->cache);
     free(i->job.events);
     free(i);

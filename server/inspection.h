@@ -21,6 +21,8 @@
 typedef struct inspection {
     job job; /* first, so that it is the job too; its events are the last that the cache has */
 
+    model_set *models; /* whose versions the job's is one of, with a reference */
+
     /* The answer, beside the job's. */
     bool taken;       /* the cache was looked at */
     version *version; /* whose catalog the cache belongs to, with a reference */
@@ -35,8 +37,11 @@ typedef struct inspection {
     bool answered, abandoned;
 } inspection;
 
-/* Of a user and at most max_events of the last events. NULL: no memory. */
-inspection *inspection_new(uint64_t user_id, uint32_t max_events);
+/*
+ * Of a user and at most max_events of the last events, with a reference of its own to the models.
+ * NULL: no memory.
+ */
+inspection *inspection_new(model_set *models, uint64_t user_id, uint32_t max_events);
 
 /* One that is nobody else's. NULL is allowed. */
 void inspection_free(inspection *i);

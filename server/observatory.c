@@ -23,8 +23,10 @@ bool observatory_open(observatory *o)
         return false;
     const int fd = listener_socket(&o->listener);
     const bool local = listener_is_local(&o->listener);
+    o->inspector = (inspector){.models = o->models, .workers = o->workers, .count = o->count};
     const admin_page pages[] = {
         {"/healthz", show_healthz, o},
+        {"/api/user", inspector_show, &o->inspector},
     };
     if (fd >= 0)
         o->admin = admin_start(fd, local, pages, sizeof pages / sizeof *pages);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "id_map.h"
-#include "inspection.h"
 #include "limit.h"
 
 uint32_t post_of_user(uint64_t user_id, uint32_t count)

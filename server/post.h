@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "inspection.h"
 #include "mailbox.h"
 #include "service.h"
 #include "shard.h"
@@ -55,7 +56,7 @@ void post_receive(post *p);
  * UNAVAILABLE, as its job's error says: there are too many requests already, and it is the caller's
  * still.
  */
-grpc_status post_inspect(post *posts, uint32_t count, struct inspection *i, uint32_t *home);
+grpc_status post_inspect(post *posts, uint32_t count, inspection *i, uint32_t *home);
 
 /*
  * Has the shard work, for about turn_ns of the clock or until it has nothing to do, and sends the
