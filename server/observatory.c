@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "log.h"
+#include "pages.h"
 
 /* The process answers. */
 static void show_healthz(void *context, const admin_request *asked, admin_answer *answer)
@@ -24,12 +25,15 @@ bool observatory_open(observatory *o)
     const int fd = listener_socket(&o->listener);
     const bool local = listener_is_local(&o->listener);
     o->inspector = (inspector){.models = o->models, .workers = o->workers, .count = o->count};
-    const admin_page pages[] = {
+    const admin_page own[] = {
         {"/healthz", show_healthz, o},
         {"/api/user", inspector_show, &o->inspector},
     };
+    admin_page all[sizeof own / sizeof *own + PAGES];
+    memcpy(all, own, sizeof own);
+    pages_write(all + sizeof own / sizeof *own);
     if (fd >= 0)
-        o->admin = admin_start(fd, local, pages, sizeof pages / sizeof *pages);
+        o->admin = admin_start(fd, local, all, sizeof all / sizeof *all);
     if (!o->admin) {
         listener_close(&o->listener);
         log_error("cannot open the admin port", log_str("admin", o->config->admin));

@@ -1,0 +1,2 @@
+/* Traffic, latency, memory, shards and models, drawn once a second from /metrics. */
+"use strict";
