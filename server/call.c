@@ -4,7 +4,40 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "call_log.h"
+#include "meters.h"
 #include "status_details.h"
+
+/* Which trace the call belongs to, if its header fields say so and are right. */
+static void take_trace(call *c)
+{
+    const session_options *options = &c->session->options;
+    const char *text = request_metadata(&c->session->request, "traceparent");
+    if (!text)
+        return;
+    const bool valid = traceparent_parse(text, &c->trace);
+    meters_count(options->meters, valid ? METER_TRACES_VALID : METER_TRACES_INVALID);
+}
+
+/* The call is over: counts it. */
+static void end_call(call *c, grpc_status status, const char *message)
+{
+    const session *s = c->session;
+    meters *m = s->options.meters;
+    const uint64_t now_ns = m && m->now_ns > s->now_ns ? m->now_ns : s->now_ns;
+    const call_end end = {
+        .path = c->rpc ? c->rpc->path : NULL,
+        .status = status,
+        .message = message,
+        .duration_ns = now_ns - c->began_ns,
+        .trace = &c->trace,
+    };
+    c->over = true;
+    c->session->open--;
+    meters_count(m, METER_CALLS_CLOSED);
+    meters_call(m, end.path, c->model, status, end.duration_ns);
+    call_log_end(s->options.call_log, &end, now_ns);
+}
 
 call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns)
 {
@@ -25,8 +58,11 @@ call *call_new(session *s, int32_t stream_id, uint64_t timeout_ns)
     c->accepts_gzip = s->request.accepts_gzip && s->options.compress_above > 0;
     c->compress_above = s->options.compress_above;
     memcpy(c->encoding, s->request.encoding, sizeof c->encoding);
+    c->began_ns = s->now_ns;
+    take_trace(c);
     TAILQ_INSERT_TAIL(&s->calls, c, in_session);
     s->open++;
+    meters_count(s->options.meters, METER_CALLS_OPENED);
     return c;
 }
 
@@ -151,9 +187,8 @@ static void conclude(call *c, const response_status *status)
 {
     session *s = c->session;
     assert(!c->over);
-    c->over = true;
+    end_call(c, status->code, status->message);
     c->body_due_ns = UINT64_MAX;
-    s->open--;
     c->status = *status;
     c->status.metadata = metadata_of(&c->trailers);
     if (c->responded) {
@@ -174,6 +209,8 @@ static void conclude(call *c, const response_status *status)
 void call_fail(call *c, const grpc_error *error)
 {
     char details[STATUS_DETAILS_BYTES];
+    meters_reason(c->session->options.meters,
+                  error->reason ? error->reason : grpc_status_name(error->status));
     const response_status status = {
         .code = error->status,
         .message = error->message,
@@ -193,8 +230,7 @@ void call_cancel(call *c)
 {
     if (c->over)
         return;
-    c->over = true;
-    c->session->open--;
+    end_call(c, GRPC_CANCELLED, NULL);
     c->handler->on_cancel(c->context, c);
 }
 
@@ -232,6 +268,11 @@ void call_set_data(call *c, void *data)
 void *call_data(const call *c)
 {
     return c->data;
+}
+
+void call_set_model(call *c, unsigned model)
+{
+    c->model = model;
 }
 
 uint64_t call_deadline(const call *c)

@@ -24,6 +24,7 @@
 #include "response.h"
 #include "session.h"
 #include "stray_reset.h"
+#include "traceparent.h"
 
 enum { GOAWAY_FRAME_BYTES = 17 };
 
@@ -63,7 +64,10 @@ struct call {
     gzip_result gzip;   /* what became of the last message that came compressed */
     bool surplus;       /* a message came behind the only one that the method takes */
 
-    byte_queue output;            /* frames that nghttp2 has not taken */
+    byte_queue output; /* frames that nghttp2 has not taken */
+    uint64_t began_ns;
+    unsigned model;               /* of meters.models; 0: none */
+    traceparent trace;            /* empty: none */
     bool accepts_gzip;            /* and so grpc-encoding is gzip */
     uint32_t compress_above;      /* 0: no answer is compressed */
     byte_queue headers, trailers; /* "name\0value\0" each */

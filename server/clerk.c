@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "limit.h"
 
@@ -29,6 +30,7 @@ struct clerk {
     errand_list unsent[DESKS]; /* of the shard's thread */
     size_t unsent_count;
     bool running;
+    clerk_meters meters; /* of the thread that writes */
     void (*wake)(void *context);
     void *context;
     pthread_mutex_t lock;
@@ -94,12 +96,23 @@ static bool take_waiting(desk *d, errand_list *taken, size_t most)
     return taken->first != NULL;
 }
 
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 /* Commits what was run, and hands it over. */
 static void commit(desk *d, errand_list *run)
 {
     if (!run->first)
         return;
+    clerk_meters *m = &d->clerk->meters;
+    const uint64_t begin_ns = clock_ns();
     const store_code code = store_commit(d->store);
+    histogram_observe(&m->commit_time, &histogram_seconds, clock_ns() - begin_ns);
+    cell_add(&m->failed_commits, code != STORE_OK);
     for (errand *e = run->first; code != STORE_OK && e; e = e->next)
         if (e->code == STORE_OK)
             e->code = code;
@@ -248,4 +261,9 @@ errand *clerk_take(clerk *c)
         atomic_store_explicit(&c->has_done, false, memory_order_release);
     (void)pthread_mutex_unlock(&c->lock);
     return e;
+}
+
+const clerk_meters *clerk_look(const clerk *c)
+{
+    return &c->meters;
 }

@@ -12,7 +12,9 @@
 
 #include <stdbool.h>
 
+#include "cell.h"
 #include "errand.h"
+#include "histogram.h"
 #include "store.h"
 
 typedef struct clerk clerk;
@@ -22,6 +24,14 @@ typedef struct clerk clerk;
  * thread; the stores are the caller's still.
  */
 clerk *clerk_new(store *writer, store *reader);
+
+/* What its writing thread counts; any thread may look while there is the clerk. */
+typedef struct clerk_meters {
+    histogram commit_time; /* in ns */
+    cell failed_commits;
+} clerk_meters;
+
+const clerk_meters *clerk_look(const clerk *c);
 
 /* Ends the threads, when all errands have been run, and frees the stores. NULL is allowed. */
 void clerk_free(clerk *c);

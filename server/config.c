@@ -98,6 +98,11 @@ static const option options[] = {
      "own file system it takes next to no room."},
     {"log-level", OPTION_CHOICE, FIELD(log_level), "info", 0, 0, log_levels,
      "The least important lines that are logged."},
+    {"log-calls", OPTION_COUNT, FIELD(log_calls), "10", 0, 100000, NULL,
+     "Lines a second that one thread may log about calls: those that failed, were slow, or whose "
+     "traceparent says that they are sampled. 0: none."},
+    {"slow-call-ms", OPTION_MS, FIELD(slow_call_ms), "1000", 0, 86400000, NULL,
+     "From how many milliseconds on a call is slow; streams are as long as they are. 0: none is."},
     {"port-file", OPTION_FILE, FIELD(port_file), NULL, 0, 0, NULL,
      "A file to write the addresses to, a line each, once the server answers."},
     {"max-candidates", OPTION_COUNT, FIELD(max_candidates), "10000", 1, 100000, NULL,
@@ -238,4 +243,13 @@ void config_print_help(FILE *out)
 const char *config_kernel(const config *c)
 {
     return c->kernel == 0 ? NULL : kernels[c->kernel];
+}
+
+void config_each(const config *c, void (*tell)(void *context, const char *name, const char *value),
+                 void *context)
+{
+    char text[OPTION_PATH_BYTES];
+    for (size_t i = 0; i < table.count; i++)
+        if (option_text(&table.options[i], c, text, sizeof text))
+            tell(context, table.options[i].name, text);
 }

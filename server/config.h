@@ -40,8 +40,10 @@ typedef struct config {
     char *backup;        /* a folder that SIGUSR1 makes a copy of the store in; NULL: none */
     bool check;          /* verify model and store, then exit */
 
-    uint32_t durability; /* a config_durability, not AUTO */
-    uint32_t log_level;  /* a log_level */
+    uint32_t durability;   /* a config_durability, not AUTO */
+    uint32_t log_level;    /* a log_level */
+    uint32_t log_calls;    /* lines a second and thread about calls; 0: none */
+    uint64_t slow_call_ms; /* from which a call is slow; 0: none is */
 
     uint32_t retain_events; /* of each user; 0: all */
     uint32_t retain_days;   /* 0: for ever */
@@ -99,6 +101,10 @@ config_outcome config_load(config *out, int argc, char *const *argv, char *const
 
 /* Frees the strings, and leaves them NULL. */
 void config_free(config *c);
+
+/* Tells of every option that has a value, in the order of the table. */
+void config_each(const config *c, void (*tell)(void *context, const char *name, const char *value),
+                 void *context);
 
 /* The folder of a store on disk; NULL: histories are in memory. */
 const char *config_store_folder(const config *c);

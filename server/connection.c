@@ -8,6 +8,7 @@
 #include "id_map.h"
 #include "limit.h"
 #include "log.h"
+#include "meters.h"
 #include "tls.h"
 
 struct connection {
@@ -233,6 +234,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
     }
     if (count <= 0 || c->broken)
         return;
+    meters_add(c->owner->options.meters, METER_BYTES_RECEIVED, (uint64_t)count);
     if (c->tls)
         take_ciphertext(c, (const uint8_t *)buffer->base, (size_t)count);
     else
@@ -324,6 +326,7 @@ static void write_all(connection *c)
         const size_t count = produce(c, bytes);
         if (count == 0)
             break;
+        meters_add(c->owner->options.meters, METER_BYTES_SENT, count);
         const uv_buf_t buffer = uv_buf_init((char *)bytes, (unsigned)count);
         const int written = uv_try_write(&c->socket.stream, &buffer, 1);
         if (written < 0 && written != UV_EAGAIN)
@@ -416,13 +419,16 @@ static bool start(connection *c, uv_stream_t *listener)
     if (uv_accept(listener, &c->socket.stream) != 0)
         return false;
     if (all->count > all->max_count) {
+        meters_count(all->options.meters, METER_REFUSED_MOST);
         complain(all, "max-connections");
         return false;
     }
     if (!enter_census(c)) {
+        meters_count(all->options.meters, METER_REFUSED_ADDRESS);
         complain(all, "max-connections-per-address");
         return false;
     }
+    meters_count(all->options.meters, METER_CONNECTIONS_OPENED);
     if (c->socket.handle.type == UV_TCP) {
         (void)uv_tcp_nodelay(&c->socket.tcp, 1);
         (void)uv_tcp_keepalive(&c->socket.tcp, 1, LIMIT_KEEPALIVE_S);

@@ -276,3 +276,8 @@ void health_clear(health *h)
 {
     message_buffer_clear(&h->message);
 }
+
+bool health_serves(const health *h)
+{
+    return status_of(h, WHOLE) == SERVING;
+}

@@ -33,6 +33,9 @@ void health_set(health *h, const char *service, bool serving);
 /* From now on nothing serves. Watchers are told, and their calls end. */
 void health_drain(health *h);
 
+/* Whether the server as a whole serves. */
+bool health_serves(const health *h);
+
 /* Frees what it keeps. All sessions are closed. */
 void health_clear(health *h);
 

@@ -275,3 +275,16 @@ void histories_work(histories *h)
         rebuild_step(c, find_caches(h, c->rebuild.from));
     cache_pool_settle(&h->pool);
 }
+
+void histories_gauge(const histories *h, shard_gauges *g)
+{
+    const version_caches *c;
+    uint64_t users = 0;
+    LIST_FOREACH(c, &h->caches, link)
+    users += residents_count(c->residents);
+    cell_set(&g->users, users);
+    cell_set(&g->bytes, cache_pool_bytes(&h->pool));
+    cell_set(&g->budget_bytes, h->pool.budget_bytes);
+    cell_set(&g->evictions, h->pool.evictions);
+    atomic_store_explicit(&g->store, h->clerk ? clerk_look(h->clerk) : NULL, memory_order_release);
+}

@@ -12,6 +12,7 @@
 #include "cache_pool.h"
 #include "clerk.h"
 #include "job.h"
+#include "meters.h"
 #include "model_set.h"
 #include "snapshots.h"
 #include "store.h"
@@ -67,6 +68,9 @@ job *histories_loaded(histories *h, load_errand *done);
 
 /* The same when the shard ends: the load is given up. */
 job *histories_abandon(histories *h, load_errand *done);
+
+/* Says what the caches are like; a gauge's other numbers are not its. */
+void histories_gauge(const histories *h, shard_gauges *g);
 
 /* True when there is work that nobody waits for: caches to be given up, or to be made. */
 bool histories_has_background(const histories *h);

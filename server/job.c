@@ -145,18 +145,6 @@ bool job_add_event(job *j, const event *e)
     return true;
 }
 
-bool job_check_sequence(job *j)
-{
-    if (j->sequence >= j->min_sequence)
-        return true;
-    grpc_fail(&j->error, GRPC_FAILED_PRECONDITION,
-              "min_sequence %llu: user_id %llu is at sequence %llu",
-              (unsigned long long)j->min_sequence, (unsigned long long)j->user_id,
-              (unsigned long long)j->sequence);
-    j->error.reason = "SEQUENCE_NOT_REACHED";
-    return false;
-}
-
 bool job_has_unchecked_ids(const job *j)
 {
     if (j->ids_checked && j->history.sequence == j->sequence)
@@ -176,4 +164,16 @@ bool job_set_upsert(job *j, const uint8_t *message, size_t bytes)
     j->upsert->bytes = bytes;
     memcpy(j->upsert->message, message, bytes);
     return true;
+}
+
+bool job_has_history(job *j)
+{
+    if (j->sequence >= j->min_sequence)
+        return true;
+    grpc_fail(&j->error, GRPC_FAILED_PRECONDITION,
+              "min_sequence %llu: user_id %llu is at sequence %llu",
+              (unsigned long long)j->min_sequence, (unsigned long long)j->user_id,
+              (unsigned long long)j->sequence);
+    j->error.reason = "SEQUENCE_NOT_REACHED";
+    return false;
 }

@@ -57,6 +57,8 @@ typedef struct job {
     atomic_bool cancelled;
     uint64_t deadline_ns;          /* on the clock of `now`; UINT64_MAX: none */
     uint64_t arrived_ns;           /* on the same clock: since when it waits */
+    uint64_t started_ns;           /* when its shard last began with it; 0: it did not */
+    bool missed;                   /* its user's cache was not in memory */
     model_hold *held;              /* what keeps its version; the service's */
     version *version;              /* that it is answered with */
     struct version_caches *caches; /* of its version, while a Score is its shard's */
@@ -128,14 +130,14 @@ bool job_reserve_items(job *j, size_t count);
 bool job_add_item(job *j, uint64_t item_id);
 bool job_add_event(job *j, const event *e);
 
-/* False: the history is older than the request demands, as the job's error says. */
-bool job_check_sequence(job *j);
-
 /* True when ids have to be looked up for the events of a Score to be those that are new. */
 bool job_has_unchecked_ids(const job *j);
 
 /* Gives the job a message of items. False: no memory. */
 bool job_set_upsert(job *j, const uint8_t *message, size_t bytes);
+
+/* False: the history is older than the request demands, as the job's error says. */
+bool job_has_history(job *j);
 
 /* Room for count events or scores. False: no memory. */
 bool job_reserve_events(job *j, size_t count);

@@ -1,6 +1,7 @@
 #include "lane.h"
 
 #include "limit.h"
+#include "meters.h"
 
 bool lane_init(lane *l, lane_kind kind, uint64_t target_ns, uint64_t interval_ns)
 {
@@ -26,6 +27,14 @@ static void publish(lane *l, uint64_t now_ns)
     const bool refusing = shedder_refuses(&l->shedder, count_pressing(l), now_ns);
     if (refusing != atomic_load_explicit(&l->refusing, memory_order_relaxed))
         atomic_store_explicit(&l->refusing, refusing, memory_order_relaxed);
+}
+
+lane_kind lane_of(const job *j)
+{
+    const bool is_long = j->operation == OPERATION_INSPECT ||
+                         (j->operation == OPERATION_SCORE &&
+                          j->item_count + j->event_count > LIMIT_SHORT_CANDIDATES);
+    return is_long ? LANE_LONG : LANE_SHORT;
 }
 
 void lane_push(lane *l, job *j, uint64_t now_ns)
@@ -64,6 +73,7 @@ job *lane_release(lane *l)
 static void shed(lane *l, job *j, uint64_t now_ns)
 {
     pushback_note(&l->pushback, true);
+    meters_count(l->meters, METER_SHED_WAITED);
     grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: the request waited %.3g ms",
               (double)(now_ns - j->arrived_ns) * 1e-6);
     j->error.reason = "OVERLOADED";

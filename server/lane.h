@@ -39,8 +39,15 @@ typedef struct lane {
     vql_scorer *scorer; /* of the job in hand, while it is scored; its version's own */
     job *current;       /* in hand; NULL: none */
     lane_phase phase;
-    atomic_bool refusing; /* shedder_refuses, as it was when a job last came or went */
+    struct meters *meters; /* the owner's; may be NULL */
+    atomic_bool refusing;  /* shedder_refuses, as it was when a job last came or went */
 } lane;
+
+/*
+ * The lane of a job. Appends stay in the order that they came in, so that only scores are sorted by
+ * their length, and inspections behind them.
+ */
+lane_kind lane_of(const job *j);
 
 /* Waits are as for shedder_init. False: no memory. */
 bool lane_init(lane *l, lane_kind kind, uint64_t target_ns, uint64_t interval_ns);

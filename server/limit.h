@@ -180,6 +180,9 @@ enum {
     LIMIT_INSPECT_TOP = 12,    /* events that are named because they weigh most */
     LIMIT_INSPECT_RECENT = 12, /* and because they are the last */
 
+    /* Milliseconds that a page waits for event loops to say what they are like. */
+    LIMIT_ASK_MS = 200,
+
     /* Connections that wait to be accepted. */
     LIMIT_BACKLOG = 511,
 

@@ -1,16 +1,45 @@
 #include "observatory.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "address.h"
+#include "limit.h"
 #include "log.h"
+#include "metrics_page.h"
 #include "pages.h"
+#include "status_page.h"
 
 /* The process answers. */
 static void show_healthz(void *context, const admin_request *asked, admin_answer *answer)
 {
     (void)context, (void)asked;
     (void)fputs("ok\n", answer->body);
+}
+
+bool observatory_is_ready(const observatory *o)
+{
+    for (uint32_t i = 0; i < o->count; i++)
+        if (!atomic_load_explicit(&o->workers[i].serves, memory_order_relaxed))
+            return false;
+    return true;
+}
+
+/* Whether all workers have said what they are like. */
+static bool is_told(const observatory *o)
+{
+    for (uint32_t i = 0; i < o->count; i++)
+        if (atomic_load_explicit(&o->workers[i].asked, memory_order_acquire))
+            return false;
+    return true;
+}
+
+void observatory_ask(const observatory *o)
+{
+    for (uint32_t i = 0; i < o->count; i++)
+        worker_ask(&o->workers[i]);
+    for (int looks = 0; looks < LIMIT_ASK_MS && !is_told(o); looks++)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
 bool observatory_open(observatory *o)
@@ -26,8 +55,9 @@ bool observatory_open(observatory *o)
     const bool local = listener_is_local(&o->listener);
     o->inspector = (inspector){.models = o->models, .workers = o->workers, .count = o->count};
     const admin_page own[] = {
-        {"/healthz", show_healthz, o},
-        {"/api/user", inspector_show, &o->inspector},
+        {"/healthz", show_healthz, o},      {"/api/user", inspector_show, &o->inspector},
+        {"/readyz", status_page_ready, o},  {"/statusz", status_page_show, o},
+        {"/metrics", metrics_page_show, o},
     };
     admin_page all[sizeof own / sizeof *own + PAGES];
     memcpy(all, own, sizeof own);

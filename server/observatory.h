@@ -29,6 +29,18 @@ typedef struct observatory {
     admin *admin; /* NULL: nobody asked for it */
 } observatory;
 
+/*
+ * Whether every thread serves, as grpc.health.v1 says of the server as a whole. False before the
+ * threads run.
+ */
+bool observatory_is_ready(const observatory *o);
+
+/*
+ * Has the workers set their meters' shard, and waits for that, for LIMIT_ASK_MS at most: a thread
+ * that is held up is shown as it was.
+ */
+void observatory_ask(const observatory *o);
+
 /* Shows the pages where --admin says, if it does. False: logged. */
 bool observatory_open(observatory *o);
 

@@ -4,6 +4,7 @@
 
 #include "id_map.h"
 #include "limit.h"
+#include "meters.h"
 
 uint32_t post_of_user(uint64_t user_id, uint32_t count)
 {
@@ -86,15 +87,26 @@ void post_receive(post *p)
         service_complete(p->service, j);
 }
 
+static void count_work(meters *m, const job *j, uint64_t now)
+{
+    if (!m)
+        return;
+    m->now_ns = now;
+    if (j->operation == OPERATION_SCORE && j->started_ns != 0)
+        histogram_observe(&m->score_time, &histogram_seconds, now - j->started_ns);
+}
+
 void post_work(post *p, uint64_t (*clock_ns)(void), uint64_t turn_ns)
 {
     uint64_t now = clock_ns();
     const uint64_t end = now + turn_ns;
     while (!shard_idle(p->shard) && now < end) {
         job *j = shard_step(p->shard, now);
-        if (j)
-            return_job(p, j);
         now = clock_ns();
+        if (j) {
+            count_work(p->service->meters, j, now);
+            return_job(p, j);
+        }
     }
 }
 

@@ -149,6 +149,8 @@ static void configure(worker *w, const server *s, uint32_t index, uint32_t count
     w->connections.max_count = c->max_connections;
     w->connections.max_handshakes = c->max_handshakes;
     w->connections.wall_ms = wall_clock_ms;
+    w->call_log.slow_ns = c->slow_call_ms * NS_PER_MS;
+    w->call_log.per_second = c->log_calls;
     w->service.control = control;
     w->service.recent = s->requests;
     w->post->loader = s->loader;
@@ -174,13 +176,14 @@ static shard *make_shard_on_disk(const server *s, model_set *models, const shard
 }
 
 /* Shard `index` of `count`, which share the memory evenly. */
-static shard *make_shard(const server *s, model_set *models, uint32_t index, uint32_t count)
+static shard *make_shard(server *s, model_set *models, uint32_t index, uint32_t count)
 {
     const shard_options options = {
         .budget_bytes = (size_t)(s->config->memory / count),
         .cache_format = (vql_cache_format)s->config->cache_format,
         .shed_target_ms = s->config->shed_target_ms,
         .shed_interval_ms = s->config->shed_interval_ms,
+        .meters = &s->workers[index].meters,
         .retention =
             {
                 .max_events = s->config->retain_events,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "limit.h"
+#include "meters.h"
 #include "method.h"
 #include "model_calls.h"
 #include "validate.h"
@@ -194,7 +195,7 @@ static void finish_no_memory(exchange *x)
 
 static const char authorization[] = "authorization";
 
-const char *const service_metadata[] = {authorization, NULL};
+const char *const service_metadata[] = {authorization, "traceparent", NULL};
 
 /* Whether the caller may call the method, and on whose behalf it then does. */
 static grpc_status admit(const service *s, const call *c, const method *m, tenant **on_behalf,
@@ -205,9 +206,12 @@ static grpc_status admit(const service *s, const call *c, const method *m, tenan
         return GRPC_OK;
     const char *credentials = call_metadata(c, authorization);
     tenant *found;
-    if (gate_check(s->gate, m->scope, credentials ? credentials : "", &found, error) != GRPC_OK ||
-        tenant_begin(found, error) != GRPC_OK)
+    if (gate_check(s->gate, m->scope, credentials ? credentials : "", &found, error) != GRPC_OK)
         return error->status;
+    if (tenant_begin(found, error) != GRPC_OK) {
+        meters_count(s->meters, METER_QUOTA_IN_FLIGHT);
+        return error->status;
+    }
     *on_behalf = found;
     return GRPC_OK;
 }
@@ -291,6 +295,9 @@ static void send_answers(service *s, exchange *x)
 {
     while (x->first && x->first->done) {
         job *j = x->first;
+        meters_answer(s->meters, j);
+        if (j->operation == OPERATION_SCORE && j->version)
+            call_set_model(x->call, meters_model(s->meters, j->version));
         if (j->error.status != GRPC_OK) {
             const grpc_error error = j->error;
             finish(x, &error);
@@ -342,6 +349,7 @@ static job *add_job(service *s, exchange *x)
     job *j = job_take(&s->jobs, x->peer->jobs <= 1);
     if (!j) {
         pushback_note(&s->pushback, true);
+        meters_count(s->meters, METER_SHED_JOBS);
         x->broken = true;
         call_hold(x->call);
         end_unavailable(x, &too_many_jobs);
@@ -410,6 +418,7 @@ static bool dispatch(service *s, exchange *x, job *j, const uint8_t *message, si
         return x->method->decode(message, bytes, &s->limits, j) && send_control(s, j);
     if (is_refused(s, x, message, bytes)) {
         pushback_note(&s->pushback, true);
+        meters_count(s->meters, METER_SHED_EARLY);
         return fail_unavailable(s, &j->error, &too_many_waiting);
     }
     if (!x->method->decode(message, bytes, &s->limits, j) ||
@@ -460,6 +469,7 @@ static void on_message(void *context, call *c, const uint8_t *message, size_t by
         return;
     }
     if (x->tenant && tenant_request(x->tenant, call_now(c), &error) != GRPC_OK) {
+        meters_count(s->meters, METER_QUOTA_RATE);
         if (x->method->streaming)
             refuse(s, x, &error);
         else
@@ -526,6 +536,7 @@ void service_complete(service *s, job *j)
 void service_overloaded(service *s, job *j, unsigned waiting)
 {
     pushback_note(&s->pushback, true);
+    meters_count(s->meters, METER_SHED_MAILBOX);
     grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %u requests wait", waiting);
     j->error.reason = "OVERLOADED";
     j->error.pushback_ms = pushback_ms(&s->pushback);

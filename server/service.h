@@ -50,7 +50,8 @@ typedef struct service {
     bool (*control)(void *owner, job *j);
     recent *recent; /* requests that new models are tried with; NULL: none are kept */
     void *owner;
-    spares *spares; /* of the thread; may be NULL */
+    spares *spares;        /* of the thread; may be NULL */
+    struct meters *meters; /* likewise */
 
     /* The owner's clock, brought up to date before it feeds a session. */
     int64_t wall_ms; /* since the Unix epoch */

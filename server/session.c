@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "meters.h"
 #include "status_details.h"
 
 /*
@@ -59,6 +60,7 @@ void session_break(session *s, uint32_t code)
     if (s->broken)
         return;
     s->broken = true;
+    meters_goaway(s->options.meters, code);
     write_goaway(s->goaway, s->last_stream_id, code);
 }
 
@@ -93,6 +95,7 @@ static int callback_result(const session *s)
 static void refuse(session *s, int32_t stream_id, const grpc_error *error)
 {
     char details[STATUS_DETAILS_BYTES];
+    meters_call(s->options.meters, NULL, 0, error->status, 0);
     const response_status status = {
         .code = error->status,
         .message = error->message,
@@ -172,6 +175,9 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
     session *s = context;
     if (frame->hd.type == NGHTTP2_PING) {
         finish_shutdown(s, &frame->ping);
+    } else if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+            meters_count(s->options.meters, METER_RESET_BY_CLIENT);
     } else if (frame->hd.type == NGHTTP2_SETTINGS) {
         patience_stop(&s->patience, PATIENCE_HANDSHAKE);
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
@@ -199,10 +205,21 @@ static int on_data_chunk_recv(nghttp2_session *h2, uint8_t flags, int32_t stream
     return callback_result(s);
 }
 
+/* Counts what nghttp2 ends of its own accord, and what is ended here. */
+static void count_frame(session *s, const nghttp2_frame *frame)
+{
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        meters_goaway(s->options.meters, frame->goaway.error_code);
+    else if (frame->hd.type == NGHTTP2_RST_STREAM &&
+             frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
+        meters_count(s->options.meters, METER_RESET_BY_SERVER);
+}
+
 /* An answer that is complete before its request is ends the stream: RFC 9113 §8.1. */
 static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *context)
 {
     session *s = context;
+    count_frame(s, frame);
     if (frame->hd.type == NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
         nghttp2_session_get_stream_remote_close(h2, frame->hd.stream_id) == 0)
         session_check(s, nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,

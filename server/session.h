@@ -93,7 +93,10 @@ typedef struct session_options {
 
     lifetime_options lifetime; /* 0: it never ends, and no pings are sent */
 
-    /* Names of header fields that call_metadata can tell, ended by NULL; NULL: none. */
+    /*
+     * Names of header fields that call_metadata can tell, ended by NULL; NULL: none. A traceparent
+     * among them is counted and logged.
+     */
     const char *const *metadata;
 
     /*
@@ -102,6 +105,9 @@ typedef struct session_options {
      */
     size_t max_connection_bytes;
     ledger *ledger; /* counts both, and refuses as UNAVAILABLE when it is full; NULL: none */
+
+    struct meters *meters;     /* of the thread, which count it; may be NULL */
+    struct call_log *call_log; /* of the thread; may be NULL */
 
     spares *spares; /* that its calls take memory from, and HTTP/2 does; may be NULL */
 
@@ -210,6 +216,9 @@ bool call_was_compressed(const call *c);
 
 /* As options.compress_above, for the answers of this call from now on, where that is not 0. */
 void call_compress_above(call *c, uint32_t bytes);
+
+/* Whose answer the call gets, for meters: an index of meters.models. */
+void call_set_model(call *c, unsigned model);
 
 /* The call's deadline on the clock of `now`; UINT64_MAX: none. */
 uint64_t call_deadline(const call *c);

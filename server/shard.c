@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fold.h"
 #include "histories.h"
 #include "inspection.h"
 #include "lane.h"
 #include "limit.h"
+#include "meters.h"
 #include "vql/cache.h"
 #include "vql/scorer.h"
 
@@ -23,7 +25,8 @@ struct shard {
     pushback pushback; /* for those that find the shard full */
     size_t away;       /* jobs that the clerk has, or that wait for a load */
     uint64_t flush_ns; /* when what was sent to the clerk goes at the latest; 0: nothing was */
-    bool clerk_turn;   /* what the clerk has done goes before the lanes, every other time */
+    meters *meters;
+    bool clerk_turn; /* what the clerk has done goes before the lanes, every other time */
 };
 
 /* How many times a short request's longest wait a lane's may be. */
@@ -48,6 +51,8 @@ static bool init_lanes(shard *s, const shard_options *options)
             clear_lanes(s);
             return false;
         }
+    for (uint32_t i = 0; i < LANES; i++)
+        s->lanes[i].meters = options->meters;
     return true;
 }
 
@@ -57,6 +62,7 @@ static shard *make(model_set *models, store *st, clerk *c, const shard_options *
     if (!s)
         return NULL;
     s->retention.errand.rules = options->retention;
+    s->meters = options->meters;
     if (init_lanes(s, options)) {
         if (histories_init(&s->histories, models, st, c, options->budget_bytes,
                            options->cache_format))
@@ -107,17 +113,6 @@ static size_t count_jobs(const shard *s)
     return count;
 }
 
-/*
- * Appends stay in the order that they came in, so that only scores are sorted by their length.
- */
-static uint32_t lane_of(const job *j)
-{
-    const bool is_long = j->operation == OPERATION_INSPECT ||
-                         (j->operation == OPERATION_SCORE &&
-                          j->item_count + j->event_count > LIMIT_SHORT_CANDIDATES);
-    return is_long ? LANE_LONG : LANE_SHORT;
-}
-
 /* Whether the job is about its user's cache. */
 static bool needs_cache(const job *j)
 {
@@ -134,6 +129,7 @@ bool shard_submit(shard *s, job *j, uint64_t now_ns)
     const bool full = count_jobs(s) >= LIMIT_SHARD_JOBS;
     pushback_note(&s->pushback, full);
     if (full) {
+        meters_count(s->meters, METER_SHED_SHARD);
         grpc_fail(&j->error, GRPC_UNAVAILABLE, "the server is overloaded: %d requests wait",
                   LIMIT_SHARD_JOBS);
         j->error.reason = "OVERLOADED";
@@ -163,34 +159,18 @@ bool shard_idle(const shard *s)
 }
 
 /* The cache of a user with few events, or none. NULL: no memory. */
-static vql_cache *find_small_cache(version_caches *c, uint64_t user_id)
+static vql_cache *find_small_cache(job *j)
 {
-    vql_cache *cache = residents_get(c->residents, user_id);
-    return cache ? cache : cache_maker_make(&c->maker, user_id);
+    version_caches *c = j->caches;
+    vql_cache *cache = residents_get(c->residents, j->user_id);
+    j->missed = !cache;
+    return cache ? cache : cache_maker_make(&c->maker, j->user_id);
 }
 
-/*
- * Folds a copy of the cache with the request's own events appended, as far as their ids are new.
- * False: no memory.
- */
-static bool fold_with_events(shard *s, vql_scorer *scorer, job *j, const vql_cache *cache)
+static void count_lookup(const shard *s, const job *j)
 {
-    cache_maker *maker = &j->caches->maker;
-    if (!j->ids_checked &&
-        store_drop_applied(s->histories.store, j->user_id, j->events, &j->event_count) != STORE_OK)
-        return false;
-    vql_cache *extended = NULL;
-    if (!cache)
-        extended = cache_maker_new(maker, j->user_id, NULL);
-    else if (vql_cache_clone(cache, &extended) != VQL_OK)
-        return false;
-    if (!extended)
-        return false;
-    const bool appended = cache_maker_append(maker, extended, j->events, j->event_count);
-    if (appended)
-        vql_scorer_begin(scorer, extended, j->time_ms);
-    vql_cache_free(extended);
-    return appended;
+    const meter found = j->missed ? METER_CACHE_MISSES : METER_CACHE_HITS;
+    meters_count(s->meters, j->sequence == 0 ? METER_CACHE_EMPTY : found);
 }
 
 /* Folds the cache, NULL for a user without events. False: the job's error says why not. */
@@ -202,11 +182,12 @@ static bool fold(shard *s, lane *l, job *j, const vql_cache *cache)
     if (!l->scorer)
         return no_memory(j);
     j->unknown_user = j->sequence == 0 && j->event_count == 0;
-    if (j->event_count > 0 && !fold_with_events(s, l->scorer, j, cache))
+    if (j->event_count > 0 && !fold_with_events(s->histories.store, l->scorer, j, cache))
         return no_memory(j);
     if (j->event_count == 0)
         vql_scorer_begin(l->scorer, cache, j->time_ms);
     l->phase = LANE_SCORING;
+    count_lookup(s, j);
     return true;
 }
 
@@ -229,6 +210,7 @@ static vql_cache *find_large_cache(lane *l, job *j, progress *p)
     if (cache)
         return cache;
     *p = MOVED;
+    j->missed = true;
     if (l->kind != LANE_REBUILD)
         return NULL;
     l->phase = LANE_REBUILDING;
@@ -254,14 +236,14 @@ static progress step_fold(shard *s, lane *l, job *j)
     history_info info;
     (void)store_info(s->histories.store, j->user_id, &info); /* in memory, it never fails */
     j->sequence = info.sequence;
-    if (!job_check_sequence(j))
+    if (!job_has_history(j))
         return ANSWERED;
     if (j->sequence >= LIMIT_REBUILD_CHUNK) {
         cache = find_large_cache(l, j, &p);
         if (!cache)
             return p;
     } else if (j->sequence > 0) {
-        cache = find_small_cache(j->caches, j->user_id);
+        cache = find_small_cache(j);
         if (!cache) {
             (void)no_memory(j);
             return ANSWERED;
@@ -287,6 +269,7 @@ static progress step_fold_loaded(shard *s, lane *l, job *j)
     if (cache) {
         j->sequence = residents_mark(c->residents, j->user_id)->sequence;
     } else {
+        j->missed = true;
         if (loads_wait(&c->loads, j, &ok)) {
             s->away++;
             return AWAY;
@@ -296,7 +279,7 @@ static progress step_fold_loaded(shard *s, lane *l, job *j)
         cache = j->load->cache;
         j->sequence = j->load->mark.sequence;
     }
-    if (!job_check_sequence(j))
+    if (!job_has_history(j))
         return ANSWERED;
     if (job_has_unchecked_ids(j))
         return send_away(s, j);
@@ -432,6 +415,15 @@ job *shard_take(shard *s)
     return j;
 }
 
+static void begin_job(const shard *s, lane *l, job *j, uint64_t now_ns)
+{
+    pushback_note(&l->pushback, false);
+    j->started_ns = now_ns;
+    if (s->meters)
+        histogram_observe(&s->meters->queue_wait[l->kind], &histogram_seconds,
+                          now_ns > j->arrived_ns ? now_ns - j->arrived_ns : 0);
+}
+
 /* A step of a lane's: the job in hand when it is answered, else NULL. */
 static job *step_lane(shard *s, lane *l, uint64_t now_ns)
 {
@@ -439,7 +431,7 @@ static job *step_lane(shard *s, lane *l, uint64_t now_ns)
     if (lane_drops(l, j, now_ns))
         return lane_release(l);
     if (l->phase == LANE_FRESH)
-        pushback_note(&l->pushback, false);
+        begin_job(s, l, j, now_ns);
     switch (work(s, l, j)) {
     case GOES_ON:
         return NULL;
@@ -591,4 +583,13 @@ job *shard_step(shard *s, uint64_t now_ns)
     if (j)
         histories_leave(&s->histories, j);
     return j;
+}
+
+void shard_gauge(const shard *s)
+{
+    shard_gauges *g = &s->meters->shard;
+    histories_gauge(&s->histories, g);
+    for (uint32_t i = 0; i < LANES; i++)
+        cell_set(&g->queued[i], lane_jobs(&s->lanes[i]));
+    cell_set(&g->away, s->away);
 }

@@ -30,6 +30,7 @@ typedef struct shard_options {
     vql_cache_format cache_format;
     uint32_t shed_target_ms, shed_interval_ms; /* of short requests: see shedder.h */
     retention_rules retention;                 /* zeros: all events are kept */
+    struct meters *meters; /* of the thread, which count its work; may be NULL */
 } shard_options;
 
 /*
@@ -78,6 +79,9 @@ void shard_retain(shard *s, int64_t wall_ms);
 
 /* True when there is nothing to work on: no job waits, but for the clerk. */
 bool shard_idle(const shard *s);
+
+/* Has its meters, which it has, say what it is like now. */
+void shard_gauge(const shard *s);
 
 /* True when there is work that no job waits for. */
 bool shard_has_background(const shard *s);

@@ -25,6 +25,12 @@ void worker_wake(worker *w)
     (void)uv_async_send(&w->wakeup);
 }
 
+void worker_ask(worker *w)
+{
+    atomic_store_explicit(&w->asked, true, memory_order_relaxed);
+    worker_wake(w);
+}
+
 /* From a clerk's thread. */
 static void wake_self(void *context)
 {
@@ -99,6 +105,7 @@ static void finish_turn(worker *w)
     else
         (void)uv_idle_start(&w->busy, on_busy);
     atomic_store_explicit(&w->open_connections, w->connections.count, memory_order_relaxed);
+    atomic_store_explicit(&w->serves, health_serves(&w->health), memory_order_relaxed);
 }
 
 /* The thread's requests see the newest models. */
@@ -108,6 +115,17 @@ static void look_at_models(worker *w)
     model_set *models = w->service.models.current->set;
     shard_set_models(w->post->shard, models);
     atomic_store_explicit(&w->models_revision, models->revision, memory_order_release);
+}
+
+/* Says what the thread is like, if that was asked. */
+static void tell_gauges(worker *w)
+{
+    if (!atomic_load_explicit(&w->asked, memory_order_relaxed))
+        return;
+    shard_gauge(w->post->shard);
+    cell_set(&w->meters.shard.pending_bytes, w->service.ledger.used);
+    cell_set(&w->meters.shard.pending_jobs, w->service.jobs.taken);
+    atomic_store_explicit(&w->asked, false, memory_order_release);
 }
 
 /* After the sockets were read. */
@@ -120,6 +138,7 @@ static void on_turn_end(uv_check_t *check)
     post_receive(w->post);
     post_work(w->post, uv_hrtime, (uint64_t)LIMIT_TURN_US * NS_PER_US);
     tell_outages(w);
+    tell_gauges(w);
     finish_turn(w);
     obey(w, (worker_command)atomic_load_explicit(&w->command, memory_order_acquire));
 }
@@ -214,6 +233,9 @@ int worker_init(worker *w, shard *s, const int *fds, uint32_t fd_count)
     w->connections.now = &w->service.now_ns;
     w->connections.options.spares = &w->spares;
     w->service.spares = &w->spares;
+    w->service.meters = &w->meters;
+    w->connections.options.meters = &w->meters;
+    w->connections.options.call_log = &w->call_log;
     w->post->service = &w->service;
     const bool posted = post_init(w->post);
     (void)init_handles(w);
@@ -271,4 +293,5 @@ void worker_clear(worker *w)
     reflection_clear(&w->reflection);
     connections_clear(&w->connections);
     spares_clear(&w->spares);
+    meters_clear(&w->meters);
 }

@@ -14,9 +14,11 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "call_log.h"
 #include "connection.h"
 #include "health.h"
 #include "limit.h"
+#include "meters.h"
 #include "post.h"
 #include "reflection.h"
 #include "service.h"
@@ -66,7 +68,11 @@ struct worker {
     atomic_uint outages;                  /* store_outages, by the control thread */
     unsigned told_outages;                /* those that health was told */
     worker_command obeyed;                /* the last one carried out */
-    atomic_uint open_connections;         /* read by the control thread */
+    atomic_uint open_connections;         /* read by any thread */
+    meters meters;                        /* read by the admin thread */
+    call_log call_log;                    /* its options are set by the owner */
+    atomic_bool asked;                    /* for meters.shard, by the admin thread */
+    atomic_bool serves;                   /* as health says; read by the admin thread */
     atomic_uint_fast64_t models_revision; /* of the set that requests see; read by any thread */
 };
 
@@ -89,6 +95,9 @@ void worker_command_send(worker *w, worker_command command);
 void worker_set_outages(worker *w, unsigned outages);
 /* From any thread: the worker looks at its mailboxes, and whether there are other models. */
 void worker_wake(worker *w);
+
+/* From any thread: has the worker set meters.shard, soon, after which `asked` is false. */
+void worker_ask(worker *w);
 
 /* Waits for the thread to end after WORKER_STOP. */
 void worker_join(worker *w);
