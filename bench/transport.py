@@ -2,6 +2,7 @@
 """vqld's transport against gRPC's own C++ server over the same core.
 
     bench/transport.py BUILD_FOLDER [--pairs N] [--seconds S] [--model FILE] [--candidates N …]
+    bench/transport.py BUILD_FOLDER --against VQLD
     bench/transport.py BUILD_FOLDER --allocations
     bench/transport.py BUILD_FOLDER --profile
 
@@ -10,6 +11,7 @@ nothing. A pair is a run of each server, one after the other, in turns first; th
 of the pairs and of their ratios, and the CPU time of h2load: a server that takes less than that for
 a call waits for it.
 
+--against: beside another vqld instead, to see what a change of the code costs.
 --allocations: what vqld asks its allocator for in a call, by jemalloc's own statistics.
 --profile: where vqld's CPU time goes, by perf (Debian's linux-perf).
 """
@@ -48,6 +50,7 @@ def parse_arguments():
     parser.add_argument("--candidates", type=int, nargs="+", default=[1, 100, 1000])
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--client-core", type=int, default=1)
+    parser.add_argument("--against", type=pathlib.Path, help="another vqld")
     parser.add_argument("--allocations", action="store_true", help="count vqld's allocations")
     parser.add_argument("--profile", action="store_true", help="sum up vqld's time by library")
     return parser.parse_args()
@@ -107,8 +110,8 @@ def running(command, port, core, **options):
         process.wait()
 
 
-def vqld(arguments, model, port):
-    return [arguments.folder / "vqld", "--model", model, "--threads", 1, *QUIETLY,
+def vqld(program, model, port):
+    return [program, "--model", model, "--threads", 1, *QUIETLY,
             "--listen", f"127.0.0.1:{port}"]
 
 
@@ -155,13 +158,15 @@ def compare(servers, body, shape, candidates, arguments):
 
 def compare_all(arguments, model, temporary):
     """The table of pairs."""
-    print("| connections × streams | candidates | vqld, calls/s | gRPC C++, calls/s | ratio | "
-          "least – most | vqld, CPU µs | gRPC C++, CPU µs | h2load, CPU µs |\n"
+    other = "the other" if arguments.against else "gRPC C++"
+    print(f"| connections × streams | candidates | vqld, calls/s | {other}, calls/s | ratio | "
+          f"least – most | vqld, CPU µs | {other}, CPU µs | h2load, CPU µs |\n"
           "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     with contextlib.ExitStack() as stack:
         servers = []
-        for command in (lambda port: vqld(arguments, model, port),
-                        lambda port: [arguments.folder / "bench_grpc_server", model, port]):
+        for command in (lambda port: vqld(arguments.folder / "vqld", model, port),
+                        lambda port: vqld(arguments.against, model, port) if arguments.against
+                        else [arguments.folder / "bench_grpc_server", model, port]):
             port = free_port()
             process = stack.enter_context(running(command(port), port, arguments.server_core))
             servers.append((process.pid, port))
@@ -181,7 +186,8 @@ def allocations(arguments, model, body, requests, candidates):
     """By size class: allocations of a whole run, and those that no thread's cache had."""
     port = free_port()
     environment = {**os.environ, "MALLOC_CONF": "stats_print:true,stats_print_opts:J"}
-    with running(vqld(arguments, model, port), port, arguments.server_core, env=environment,
+    program = arguments.folder / "vqld"
+    with running(vqld(program, model, port), port, arguments.server_core, env=environment,
                  stderr=subprocess.PIPE, text=True) as server:
         load(port, body, SHAPES[0], requests, candidates, arguments.client_core)
         server.send_signal(signal.SIGTERM)
@@ -218,7 +224,8 @@ def profile(arguments, model, temporary):
     port = free_port()
     data = temporary / "perf.data"
     print("| candidates | of | % of the time |\n| --- | --- | --- |")
-    with running(vqld(arguments, model, port), port, arguments.server_core) as server:
+    program = arguments.folder / "vqld"
+    with running(vqld(program, model, port), port, arguments.server_core) as server:
         for candidates in arguments.candidates:
             body = write_body(temporary, candidates)
             rate = load(port, body, SHAPES[0], 2000, candidates, arguments.client_core)

@@ -20,7 +20,7 @@ enum { NS_PER_MS = 1000000, TEXT_BYTES = 400 };
 static const int64_t latest_ms = INT64_C(1) << 53;
 
 /* Of HTTP. */
-enum { OK = 200, BAD_REQUEST = 400, NOT_FOUND = 404, INTERNAL = 500, UNAVAILABLE = 503 };
+enum { BAD_REQUEST = 400, FORBIDDEN = 403, NOT_FOUND = 404, INTERNAL = 500, UNAVAILABLE = 503 };
 
 static int64_t now_ms(clockid_t clock)
 {
@@ -176,6 +176,11 @@ void inspector_show(void *context, const admin_request *asked, admin_answer *ans
     inspector *in = context;
     arguments wanted = {0};
     answer->type = admin_json;
+    if (!in->allowed) {
+        (void)refuse(answer, FORBIDDEN,
+                     "inspect: users are not shown here; --inspect on shows them on any address");
+        return;
+    }
     if (!parse(asked, answer, &wanted) || !admit(in, answer))
         return;
     model_set *models = registry_share(in->models);

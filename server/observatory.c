@@ -53,7 +53,13 @@ bool observatory_open(observatory *o)
         return false;
     const int fd = listener_socket(&o->listener);
     const bool local = listener_is_local(&o->listener);
-    o->inspector = (inspector){.models = o->models, .workers = o->workers, .count = o->count};
+    o->inspector = (inspector){
+        .models = o->models,
+        .workers = o->workers,
+        .count = o->count,
+        .allowed = o->config->inspect == CONFIG_INSPECT_ON ||
+                   (o->config->inspect == CONFIG_INSPECT_AUTO && local),
+    };
     const admin_page own[] = {
         {"/healthz", show_healthz, o},      {"/api/user", inspector_show, &o->inspector},
         {"/readyz", status_page_ready, o},  {"/statusz", status_page_show, o},

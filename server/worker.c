@@ -134,6 +134,7 @@ static void on_turn_end(uv_check_t *check)
     worker *w = check->data;
     w->service.wall_ms = w->connections.wall_ms();
     w->service.now_ns = uv_hrtime();
+    w->meters.now_ns = w->service.now_ns;
     look_at_models(w);
     post_receive(w->post);
     post_work(w->post, uv_hrtime, (uint64_t)LIMIT_TURN_US * NS_PER_US);

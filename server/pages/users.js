@@ -68,8 +68,9 @@ function drawScore(user) {
         const moved = comparison.quantized_logits[t] - comparison.exact_logits[t];
         return element("div", {}, element("h3", {}, task), bars,
             element("p", { class: "note" }, "Quantization moves the logit by " + formatNumber(moved) +
-                ", from " + formatNumber(comparison.exact_logits[t]) + "; the cache's arithmetic moves it by " +
-                formatNumber(candidate.logits[t] - comparison.quantized_logits[t]) + "."));
+                ", from " + formatNumber(comparison.exact_logits[t]) + "; " +
+                (comparison.whole ? "the cache's arithmetic moves" : "older events and the cache's arithmetic move") +
+                " it by " + formatNumber(candidate.logits[t] - comparison.quantized_logits[t]) + "."));
     }));
 }
 
@@ -124,7 +125,7 @@ function drawCodewords(user) {
     const select = byId("shade");
     const by = user.candidate || select.value !== "weights" ? select.value : "memories";
     byId("codewords-note").textContent =
-        "A cell is a codeword. The darker, the larger: " + SHADES[by] + "." +
+        "A cell is a codeword. The stronger, the larger: " + SHADES[by] + "." +
         (user.codewords.length < user.codewords_in_use
             ? " The first " + user.codewords.length + " of " + user.codewords_in_use + " are shown." : "");
     byId("groups").replaceChildren(...user.model.codewords.map((size, group) => drawGroup(user, group, by)));
@@ -163,15 +164,13 @@ function halfLife(user, head) {
     return high;
 }
 
-function drawDecay(user) {
+/* Curves {colour, part(ms)} from a minute to two years, on a logarithmic axis; marks: [ms, text]. */
+function drawCurves(place, title, curves, marks) {
     const width = 560, height = 230, left = 38, bottom = 26, right = 8, top = 8;
     const first = Math.log(60000), last = Math.log(HOUR_MS * 24 * 730);
     const x = (ms) => left + (width - left - right) * (Math.log(Math.max(ms, 60000)) - first) / (last - first);
     const y = (part) => top + (height - top - bottom) * (1 - part);
-    const plot = drawing("svg", {
-        viewBox: "0 0 " + width + " " + height, role: "img",
-        "aria-label": "Kernels of " + user.model.heads + " heads, from a minute to two years",
-    });
+    const plot = drawing("svg", { viewBox: "0 0 " + width + " " + height, role: "img", "aria-label": title });
     const text = (content, attributes) => {
         const made = drawing("text", attributes);
         made.textContent = content;
@@ -186,30 +185,68 @@ function drawDecay(user) {
         plot.append(drawing("line", { class: "axis", x1: x(ms), x2: x(ms), y1: top, y2: height - bottom }));
         text(name, { x: x(ms), y: height - 8, "text-anchor": "middle" });
     }
-    for (let head = 0; head < user.model.heads; head++) {
-        const whole = kernelAt(user, head, 0);
+    for (const { colour, part } of curves) {
         const points = [];
-        for (let i = 0; i <= 160 && whole > 0; i++) {
+        for (let i = 0; i <= 160; i++) {
             const ms = Math.exp(first + (last - first) * i / 160);
-            points.push(x(ms).toFixed(1) + "," + y(kernelAt(user, head, ms) / whole).toFixed(1));
+            points.push(x(ms).toFixed(1) + "," + y(part(ms)).toFixed(1));
         }
         const curve = drawing("polyline", { class: "curve", points: points.join(" ") });
-        curve.style.stroke = headColour(head);
+        curve.style.stroke = colour;
         plot.append(curve);
     }
-    const age = user.time_ms - user.cache.reference_ms;
-    if (age > 60000) {
-        plot.append(drawing("line", { class: "mark", x1: x(age), x2: x(age), y1: top, y2: height - bottom }));
-        text("last event", { x: Math.min(x(age) + 4, width - 60), y: top + 12 });
+    for (const [ms, name] of marks) {
+        plot.append(drawing("line", { class: "mark", x1: x(ms), x2: x(ms), y1: top, y2: height - bottom }));
+        text(name, { x: Math.min(x(ms) + 4, width - 60), y: top + 12 });
     }
-    byId("decay-plot").replaceChildren(plot);
-    byId("decay-legend").replaceChildren(...user.model.kernel_weights.map((weights, head) => {
+    byId(place).replaceChildren(plot);
+}
+
+function fillLegend(place, entries) {
+    byId(place).replaceChildren(...entries.map(([colour, text]) => {
         const swatch = element("span", { class: "swatch" });
-        swatch.style.background = headColour(head);
-        const half = halfLife(user, head);
-        return element("li", {}, swatch, "head " + head + ": " +
-            (half === null ? "does not halve" : "half after " + formatSpan(half)));
+        swatch.style.background = colour;
+        return element("li", {}, swatch, text);
     }));
+}
+
+function drawKernels(user) {
+    const heads = [...Array(user.model.heads).keys()].filter((head) => kernelAt(user, head, 0) > 0);
+    const age = user.time_ms - user.cache.reference_ms;
+    drawCurves("decay-plot", "Kernels of " + heads.length + " heads, from a minute to two years",
+        heads.map((head) => ({
+            colour: headColour(head),
+            part: (ms) => kernelAt(user, head, ms) / kernelAt(user, head, 0),
+        })), age > 60000 ? [[age, "last event"]] : []);
+    fillLegend("decay-legend", heads.map((head) => {
+        const half = halfLife(user, head);
+        return [headColour(head), "head " + head + ": " +
+            (half === null ? "does not halve" : "half after " + formatSpan(half))];
+    }));
+}
+
+/* What a codeword's first head remembers of it, ms after the time of the score. */
+function massAfter(user, codeword, ms) {
+    const head = codeword.group * user.model.heads / user.model.groups;
+    const hours = (Math.max(0, user.time_ms - user.cache.reference_ms) + ms) / HOUR_MS;
+    return codeword.masses.reduce((sum, mass, r) => sum + mass * user.model.kernel_weights[head][r] *
+        Math.exp(-user.model.decay_per_hour[r] * hours), 0);
+}
+
+/* The heaviest codeword of each group. */
+function drawForgetting(user) {
+    const by = user.candidate ? "weights" : "memories";
+    const heaviest = user.model.codewords.map((size, group) => user.codewords
+        .filter((codeword) => codeword.group === group)
+        .reduce((most, one) => (most && shadeOf(most, by) >= shadeOf(one, by) ? most : one), null))
+        .filter((codeword) => codeword && massAfter(user, codeword, 0) > 0).slice(0, HEAD_COLOURS);
+    drawCurves("forgetting-plot", "What is left of " + heaviest.length + " codewords as time goes on",
+        heaviest.map((codeword, i) => ({
+            colour: headColour(i),
+            part: (ms) => massAfter(user, codeword, ms) / massAfter(user, codeword, 0),
+        })), []);
+    fillLegend("forgetting-legend", heaviest.map((codeword, i) => [headColour(i), "group " + codeword.group +
+        ", codeword " + codeword.code + ": " + formatNumber(massAfter(user, codeword, 0), 3) + " now"]));
 }
 
 /* ---- events ---- */
@@ -256,7 +293,8 @@ function draw(user) {
         show(id, compared || !["score", "bound", "top"].includes(id));
     drawSummary(user);
     drawCodewords(user);
-    drawDecay(user);
+    drawKernels(user);
+    drawForgetting(user);
     drawRecent(user);
     if (compared) {
         drawScore(user);

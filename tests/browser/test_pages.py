@@ -141,6 +141,21 @@ class Explained(Served):
         time.sleep(1)
 
 
+class Hidden(unittest.TestCase):
+    """Users are not shown to whoever may see figures."""
+
+    def test_users_are_hidden(self):
+        for options in ("--inspect", "off"), ():
+            address = "0.0.0.0:0" if not options else "127.0.0.1:0"
+            with Vqld(os.environ["BROWSER_VQLD"], MODEL, 1, "--admin", address, *options) as vqld:
+                port = re.search(r"admin=\S+:(\d+)", vqld.log())[1]
+                with self.assertRaises(urllib.error.HTTPError) as refused:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/api/user?id=1", timeout=30)
+                with refused.exception as answer:
+                    self.assertEqual(answer.code, 403)
+                    self.assertIn("--inspect", json.load(answer)["error"])
+
+
 @unittest.skipUnless(pathlib.Path(DRIVER).is_file(), "for want of chromedriver")
 class Shown(Served):
     """What a browser shows of it."""
@@ -178,7 +193,7 @@ class Shown(Served):
         self.assertEqual(self.browser.run("return document.querySelectorAll('.codeword').length"),
                          user["codewords_in_use"])
         self.assertEqual(self.browser.run("return document.querySelectorAll('.curve').length"),
-                         user["model"]["heads"])
+                         user["model"]["heads"] + user["model"]["groups"])
         rows = "return document.querySelector('#' + arguments[0]).tBodies[0].rows.length"
         self.assertEqual(self.browser.run(rows, "top-table"), len(user["comparison"]["top"]))
         self.assertEqual(self.browser.run(rows, "bound-table"), user["model"]["heads"])
