@@ -1,8 +1,8 @@
 /*
  * The page that looks at one user: GET /api/user?id=USER&candidate=ITEM&time=MS&model=NAME, of
  * which only id is needed, answered with JSON (explained_user.h), or with {"error": …} and 400 for
- * an argument that is wrong, 403 where --inspect does not allow it, 404 for a user without a history and for an unknown model, 503 when
- * requests go first, or there are too many of these.
+ * an argument that is wrong, 403 where --inspect does not allow it, 404 for a user without a
+ * history and for an unknown model, 503 when requests go first, or there are too many of these.
  *
  * Only the copying is the shard's work; all else is the admin thread's.
  */

@@ -3,7 +3,7 @@
 
 const EVERY_MS = 1000;
 const COLUMNS = 120; /* seconds that are drawn */
-const RECENT = 10;   /* seconds that rates and percentiles are of */
+const RECENT = 10; /* seconds that rates and percentiles are of */
 const METHOD_COLOURS = 6;
 const CALLS = "rpc_server_call_duration_seconds";
 
@@ -16,13 +16,13 @@ function parseMetrics(text) {
     const families = new Map();
     for (const line of text.split("\n")) {
         const found = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line);
-        if (!found)
-            continue;
+        if (!found) continue;
         const labels = {};
         for (const [, name, value] of (found[2] || "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g))
-            labels[name] = value.replace(/\\(.)/g, (whole, escaped) => (escaped === "n" ? "\n" : escaped));
-        if (!families.has(found[1]))
-            families.set(found[1], []);
+            labels[name] = value.replace(/\\(.)/g, (whole, escaped) =>
+                escaped === "n" ? "\n" : escaped,
+            );
+        if (!families.has(found[1])) families.set(found[1], []);
         families.get(found[1]).push({ labels, value: Number(found[3].replace("Inf", "Infinity")) });
     }
     return families;
@@ -33,19 +33,29 @@ function samples(look, name) {
 }
 
 function total(look, name, labels = {}) {
-    return samples(look, name).filter((sample) => Object.entries(labels).every(
-        ([key, value]) => sample.labels[key] === value)).reduce((sum, sample) => sum + sample.value, 0);
+    return samples(look, name)
+        .filter((sample) =>
+            Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
+        )
+        .reduce((sum, sample) => sum + sample.value, 0);
 }
 
 /* Calls as {key, method, model, status, bounds, counts}: counts of each bucket alone. */
 function readCalls(metrics) {
     const series = new Map();
     for (const { labels, value } of metrics.get(CALLS + "_bucket") || []) {
-        const key = [labels.rpc_method, labels.vql_model, labels.rpc_response_status_code].join(" ");
+        const key = [labels.rpc_method, labels.vql_model, labels.rpc_response_status_code].join(
+            " ",
+        );
         if (!series.has(key))
             series.set(key, {
-                key, method: labels.rpc_method, model: labels.vql_model,
-                status: labels.rpc_response_status_code, bounds: [], counts: [], before: 0,
+                key,
+                method: labels.rpc_method,
+                model: labels.vql_model,
+                status: labels.rpc_response_status_code,
+                bounds: [],
+                counts: [],
+                before: 0,
             });
         const one = series.get(key);
         one.bounds.push(labels.le === "+Inf" ? Infinity : Number(labels.le));
@@ -60,7 +70,9 @@ function callsBetween(earlier, later) {
     const found = [];
     for (const one of later.calls.values()) {
         const before = earlier.calls.get(one.key);
-        const counts = one.counts.map((count, i) => Math.max(0, count - (before ? before.counts[i] : 0)));
+        const counts = one.counts.map((count, i) =>
+            Math.max(0, count - (before ? before.counts[i] : 0)),
+        );
         found.push({ ...one, counts, calls: counts.reduce((a, b) => a + b, 0), all: one.before });
     }
     return found;
@@ -69,7 +81,9 @@ function callsBetween(earlier, later) {
 function addCounts(series) {
     const sum = [];
     for (const one of series)
-        one.counts.forEach((count, i) => { sum[i] = (sum[i] || 0) + count; });
+        one.counts.forEach((count, i) => {
+            sum[i] = (sum[i] || 0) + count;
+        });
     return sum;
 }
 
@@ -81,7 +95,7 @@ function percentile(bounds, counts, part) {
         if (counts[i] > 0 && before + counts[i] >= part * all) {
             const low = i > 0 ? bounds[i - 1] : 0;
             const high = Number.isFinite(bounds[i]) ? bounds[i] : low;
-            return 1000 * (low + (high - low) * (part * all - before) / counts[i]);
+            return 1000 * (low + ((high - low) * (part * all - before)) / counts[i]);
         }
         before += counts[i];
     }
@@ -89,21 +103,23 @@ function percentile(bounds, counts, part) {
 }
 
 function formatMs(ms) {
-    if (ms === null)
-        return "–";
+    if (ms === null) return "–";
     return ms < 1 ? Math.round(ms * 1000) + " µs" : Number(ms.toPrecision(3)) + " ms";
 }
 
 /* ---- drawing ---- */
 
 function colour(name) {
-    return getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+    return getComputedStyle(document.documentElement)
+        .getPropertyValue("--" + name)
+        .trim();
 }
 
 /* A canvas's context in units of CSS pixels, cleared. */
 function begin(canvas) {
     const ratio = devicePixelRatio || 1;
-    const width = canvas.clientWidth, height = canvas.clientHeight;
+    const width = canvas.clientWidth,
+        height = canvas.clientHeight;
     canvas.width = width * ratio;
     canvas.height = height * ratio;
     const context = canvas.getContext("2d");
@@ -117,29 +133,41 @@ function drawTimes(context, left, width, height) {
     context.fillStyle = colour("quiet");
     context.textAlign = "center";
     for (let ago = 0; ago <= COLUMNS; ago += 30)
-        context.fillText(ago === 0 ? "now" : "−" + ago + " s",
-            Math.min(left + width - 12, left + width * (1 - ago / COLUMNS) + (ago === COLUMNS ? 14 : 0)), height - 7);
+        context.fillText(
+            ago === 0 ? "now" : "−" + ago + " s",
+            Math.min(
+                left + width - 12,
+                left + width * (1 - ago / COLUMNS) + (ago === COLUMNS ? 14 : 0),
+            ),
+            height - 7,
+        );
 }
 
 /* Columns of counts by bucket, the newest at the right. */
 function drawHeat(columns, bounds) {
     const { context, width, height } = begin(byId("heat"));
-    const left = 58, bottom = 20;
+    const left = 58,
+        bottom = 20;
     const used = bounds.map((bound, i) => columns.some((column) => column[i] > 0));
     const first = Math.max(0, used.indexOf(true) - 1);
     const last = Math.min(bounds.length - 1, Math.max(used.lastIndexOf(true) + 1, first + 5));
     const rows = last - first + 1;
-    const wide = (width - left) / COLUMNS, tall = (height - bottom) / rows;
+    const wide = (width - left) / COLUMNS,
+        tall = (height - bottom) / rows;
     const most = Math.max(1, ...columns.map((column) => Math.max(0, ...column)));
     context.fillStyle = colour("cell");
     context.fillRect(left, 0, width - left, height - bottom);
     context.fillStyle = colour("accent");
     columns.forEach((column, c) => {
         for (let i = first; i <= last; i++) {
-            if (!column[i])
-                continue;
-            context.globalAlpha = 0.15 + 0.85 * Math.log1p(column[i]) / Math.log1p(most);
-            context.fillRect(left + (COLUMNS - columns.length + c) * wide, (last - i) * tall, wide + 0.3, tall - 0.6);
+            if (!column[i]) continue;
+            context.globalAlpha = 0.15 + (0.85 * Math.log1p(column[i])) / Math.log1p(most);
+            context.fillRect(
+                left + (COLUMNS - columns.length + c) * wide,
+                (last - i) * tall,
+                wide + 0.3,
+                tall - 0.6,
+            );
         }
     });
     context.globalAlpha = 1;
@@ -155,18 +183,26 @@ function drawHeat(columns, bounds) {
 /* Stacked columns of calls a second by method. */
 function drawTraffic(columns, methods) {
     const { context, width, height } = begin(byId("traffic"));
-    const left = 58, bottom = 20;
+    const left = 58,
+        bottom = 20;
     const wide = (width - left) / COLUMNS;
-    const sums = columns.map((column) => methods.reduce((sum, method) => sum + (column.get(method) || 0), 0));
+    const sums = columns.map((column) =>
+        methods.reduce((sum, method) => sum + (column.get(method) || 0), 0),
+    );
     const most = Math.max(1, ...sums);
     context.fillStyle = colour("cell");
     context.fillRect(left, 0, width - left, height - bottom);
     columns.forEach((column, c) => {
         let y = height - bottom;
         methods.forEach((method, m) => {
-            const tall = (column.get(method) || 0) / most * (height - bottom - 6);
+            const tall = ((column.get(method) || 0) / most) * (height - bottom - 6);
             context.fillStyle = colour("head" + (m % METHOD_COLOURS));
-            context.fillRect(left + (COLUMNS - columns.length + c) * wide, y - tall, Math.max(1, wide - 0.8), tall);
+            context.fillRect(
+                left + (COLUMNS - columns.length + c) * wide,
+                y - tall,
+                Math.max(1, wide - 0.8),
+                tall,
+            );
             y -= tall;
         });
     });
@@ -184,17 +220,20 @@ function drawTiles(first, last, recent) {
     const counts = addCounts(recent);
     const bounds = recent.length > 0 ? recent[0].bounds : [];
     const calls = recent.reduce((sum, one) => sum + one.calls, 0);
-    const failed = recent.filter((one) => one.status !== "OK").reduce((sum, one) => sum + one.calls, 0);
-    const rate = (name, labels) => (total(last, name, labels) - total(first, name, labels)) / seconds;
+    const failed = recent
+        .filter((one) => one.status !== "OK")
+        .reduce((sum, one) => sum + one.calls, 0);
+    const rate = (name, labels) =>
+        (total(last, name, labels) - total(first, name, labels)) / seconds;
     const hits = rate("vql_cache_lookups_total", { result: "hit" });
     const found = hits + rate("vql_cache_lookups_total", { result: "miss" });
     fillTiles(byId("tiles"), [
         ["Calls a second", formatCount(calls / seconds)],
-        ["Failed", calls > 0 ? (100 * failed / calls).toFixed(2) + " %" : "–"],
+        ["Failed", calls > 0 ? ((100 * failed) / calls).toFixed(2) + " %" : "–"],
         ["Median", formatMs(percentile(bounds, counts, 0.5))],
         ["99th percentile", formatMs(percentile(bounds, counts, 0.99))],
         ["Events a second", formatCount(rate("vql_events_appended_total"))],
-        ["Cache hits", found > 0 ? (100 * hits / found).toFixed(1) + " %" : "–"],
+        ["Cache hits", found > 0 ? ((100 * hits) / found).toFixed(1) + " %" : "–"],
         ["Shed a second", formatNumber(rate("vql_requests_shed_total"), 3)],
         ["Connections", formatCount(total(last, "vql_connections"))],
     ]);
@@ -202,12 +241,23 @@ function drawTiles(first, last, recent) {
 
 function drawMethods(recent, seconds) {
     const lines = recent.sort((a, b) => b.all - a.all);
-    fillTable(byId("methods"), "The last " + RECENT + " seconds",
+    fillTable(
+        byId("methods"),
+        "The last " + RECENT + " seconds",
         ["Method", "Status", "Model", "Calls", "Calls/s", "Median", "p99"],
-        lines.map((one) => [one.method, one.status, one.model || "–", formatCount(one.all),
-            formatNumber(one.calls / seconds, 3), formatMs(percentile(one.bounds, one.counts, 0.5)),
-            formatMs(percentile(one.bounds, one.counts, 0.99))]));
-    [...byId("methods").tBodies[0].rows].forEach((row, i) => row.classList.toggle("failing", lines[i].status !== "OK"));
+        lines.map((one) => [
+            one.method,
+            one.status,
+            one.model || "–",
+            formatCount(one.all),
+            formatNumber(one.calls / seconds, 3),
+            formatMs(percentile(one.bounds, one.counts, 0.5)),
+            formatMs(percentile(one.bounds, one.counts, 0.99)),
+        ]),
+    );
+    [...byId("methods").tBodies[0].rows].forEach((row, i) =>
+        row.classList.toggle("failing", lines[i].status !== "OK"),
+    );
 }
 
 function drawMemory(look) {
@@ -216,43 +266,84 @@ function drawMemory(look) {
     const caches = total(look, "vql_cache_bytes");
     const models = total(look, "vql_model_bytes");
     const pending = total(look, "vql_pending_bytes");
-    const rows = [["Resident", resident, resident], ["Users' caches", caches, limit > 0 ? limit : resident],
-        ["Models", models, resident], ["Requests and answers", pending, resident]];
-    byId("memory").replaceChildren(...rows.flatMap(([name, bytes, whole]) => [
-        element("span", {}, name), bar(whole > 0 ? bytes / whole : 0),
-        element("strong", {}, formatBytes(bytes) + (name === "Users' caches"
-            ? limit > 0 ? " of " + formatBytes(limit) : ", no limit" : ""))]));
+    const rows = [
+        ["Resident", resident, resident],
+        ["Users' caches", caches, limit > 0 ? limit : resident],
+        ["Models", models, resident],
+        ["Requests and answers", pending, resident],
+    ];
+    byId("memory").replaceChildren(
+        ...rows.flatMap(([name, bytes, whole]) => [
+            element("span", {}, name),
+            bar(whole > 0 ? bytes / whole : 0),
+            element(
+                "strong",
+                {},
+                formatBytes(bytes) +
+                    (name === "Users' caches"
+                        ? limit > 0
+                            ? " of " + formatBytes(limit)
+                            : ", no limit"
+                        : ""),
+            ),
+        ]),
+    );
 }
 
 function drawModels(look) {
     const of = (name, model) => total(look, name, { vql_model: model });
-    fillTable(byId("models"), "Versions that are loaded", ["Version", "State", "Memory", "Caches made"],
+    fillTable(
+        byId("models"),
+        "Versions that are loaded",
+        ["Version", "State", "Memory", "Caches made"],
         samples(look, "vql_model_bytes").map(({ labels, value }) => {
             const model = labels.vql_model;
-            const users = of("vql_model_rebuild_users", model), done = of("vql_model_rebuilt_users", model);
-            const state = of("vql_model_active", model) ? "active" : of("vql_model_ready", model) ? "ready" : "making caches";
-            const progress = element("div", {}, users > 0 ? formatCount(done) + " of " + formatCount(users) : "–");
-            if (users > 0)
-                progress.append(bar(done / users));
+            const users = of("vql_model_rebuild_users", model),
+                done = of("vql_model_rebuilt_users", model);
+            const state = of("vql_model_active", model)
+                ? "active"
+                : of("vql_model_ready", model)
+                  ? "ready"
+                  : "making caches";
+            const progress = element(
+                "div",
+                {},
+                users > 0 ? formatCount(done) + " of " + formatCount(users) : "–",
+            );
+            if (users > 0) progress.append(bar(done / users));
             return [model, state, formatBytes(value), progress];
-        }));
+        }),
+    );
 }
 
 function drawShards(first, last) {
     const seconds = (last.time - first.time) / 1000;
-    fillTable(byId("shards"), "One a thread", ["Shard", "Users", "Caches", "Limit", "Evictions/s", "Waiting", "At the store"],
+    fillTable(
+        byId("shards"),
+        "One a thread",
+        ["Shard", "Users", "Caches", "Limit", "Evictions/s", "Waiting", "At the store"],
         samples(last, "vql_cache_users").map(({ labels, value }) => {
             const of = (look, name) => total(look, name, { shard: labels.shard });
             const limit = of(last, "vql_cache_limit_bytes");
-            const evictions = of(last, "vql_cache_evictions_total") - of(first, "vql_cache_evictions_total");
-            return [labels.shard, formatCount(value), formatBytes(of(last, "vql_cache_bytes")),
-                limit > 0 ? formatBytes(limit) : "none", formatNumber(evictions / seconds, 3),
-                formatCount(of(last, "vql_queue_jobs")), formatCount(of(last, "vql_store_pending_jobs"))];
-        }));
+            const evictions =
+                of(last, "vql_cache_evictions_total") - of(first, "vql_cache_evictions_total");
+            return [
+                labels.shard,
+                formatCount(value),
+                formatBytes(of(last, "vql_cache_bytes")),
+                limit > 0 ? formatBytes(limit) : "none",
+                formatNumber(evictions / seconds, 3),
+                formatCount(of(last, "vql_queue_jobs")),
+                formatCount(of(last, "vql_store_pending_jobs")),
+            ];
+        }),
+    );
 }
 
 function drawHistory() {
-    const methods = [...new Set([...looks[looks.length - 1].calls.values()].map((one) => one.method))].sort();
+    const methods = [
+        ...new Set([...looks[looks.length - 1].calls.values()].map((one) => one.method)),
+    ].sort();
     const heat = [];
     const traffic = [];
     let bounds = [];
@@ -269,18 +360,19 @@ function drawHistory() {
     }
     drawHeat(heat, bounds);
     drawTraffic(traffic, methods);
-    byId("traffic-legend").replaceChildren(...methods.map((method, m) => {
-        const swatch = element("span", { class: "swatch" });
-        swatch.style.background = colour("head" + (m % METHOD_COLOURS));
-        return element("li", {}, swatch, method);
-    }));
+    byId("traffic-legend").replaceChildren(
+        ...methods.map((method, m) => {
+            const swatch = element("span", { class: "swatch" });
+            swatch.style.background = colour("head" + (m % METHOD_COLOURS));
+            return element("li", {}, swatch, method);
+        }),
+    );
 }
 
 function draw() {
     const last = looks[looks.length - 1];
     const first = looks[Math.max(0, looks.length - 1 - RECENT)];
-    if (first === last)
-        return;
+    if (first === last) return;
     const recent = callsBetween(first, last);
     drawTiles(first, last, recent);
     drawHistory();
@@ -294,15 +386,12 @@ function draw() {
 async function look() {
     try {
         const answer = await fetch("/metrics");
-        if (!answer.ok)
-            throw new Error("status " + answer.status);
+        if (!answer.ok) throw new Error("status " + answer.status);
         const metrics = parseMetrics(await answer.text());
         looks.push({ time: performance.now(), metrics, calls: readCalls(metrics) });
-        if (looks.length > COLUMNS + 1)
-            looks.shift();
+        if (looks.length > COLUMNS + 1) looks.shift();
         byId("state").textContent = "live";
-        if (!document.hidden)
-            draw();
+        if (!document.hidden) draw();
     } catch (error) {
         byId("state").textContent = "no answer: " + error.message;
     }

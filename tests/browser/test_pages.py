@@ -59,7 +59,8 @@ class Served(unittest.TestCase):
     @classmethod
     def append(cls, user, count):
         lines = ["item_id\tevent_type\ttimestamp_ms"]
-        lines += [f"{1 + i * i % 400}\tpurchase\t{START_MS + i * HOUR_MS // 3}" for i in range(count)]
+        lines += [f"{1 + i * i % 400}\tpurchase\t{START_MS + i * HOUR_MS // 3}"
+                  for i in range(count)]
         with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
             file.write("\n".join(lines) + "\n")
             file.flush()
@@ -172,7 +173,8 @@ class Shown(Served):
 
     def look(self, **arguments):
         self.browser.open(self.admin + "/users?" + urllib.parse.urlencode(arguments))
-        self.browser.wait("return document.readyState === 'complete' && (!summary.hidden || !error.hidden)")
+        self.browser.wait("return document.readyState === 'complete' &&"
+                          "(!summary.hidden || !error.hidden)")
 
     def picture(self, name):
         if SCREENSHOTS:
@@ -235,7 +237,8 @@ class Shown(Served):
             self.assertGreater(self.browser.run(COLOURS, "heat"), 3)
             self.assertGreater(self.browser.run(COLOURS, "traffic"), 3)
             for name, told in {"methods": "vql.v1.Scoring/Score", "models": "retail",
-                               "shards": "32.0 MiB", "memory": "Resident", "tiles": "Calls a second"}.items():
+                               "shards": "32.0 MiB", "memory": "Resident",
+                               "tiles": "Calls a second"}.items():
                 self.assertIn(told, self.browser.text(name), name)
             rate = self.browser.run("return document.querySelector('#tiles dd').innerText")
             self.assertGreater(float(rate.replace(",", "")), 50)
