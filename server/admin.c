@@ -123,7 +123,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   const char *body, size_t *body_bytes, void **state)
 {
     static char begun;
-    (void)http_version, (void)body, (void)body_bytes;
+    (void)http_version, (void)body;
+    *body_bytes = 0; /* which there are none of */
     const admin *a = context;
     char *bytes = NULL;
     size_t count = 0;

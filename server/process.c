@@ -1,9 +1,9 @@
 #include "process.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -25,29 +25,41 @@ static bool read_text(const char *path, char *out, size_t capacity)
     return count > 0;
 }
 
-/* Behind the name, which may hold anything, the fields from the third on: proc(5). */
+/* Fields of /proc/self/stat, counted from 1: proc(5). */
+enum { STAT_STATE = 3, STAT_USER = 14, STAT_SYSTEM = 15, STAT_THREADS = 20, STAT_START = 22 };
+enum { STAT_BYTES = 23, STAT_PAGES = 24 };
+
+/* A field of the text that begins with STAT_STATE; 0: there is none. */
+static uint64_t stat_field(const char *text, int field)
+{
+    for (int i = STAT_STATE; i < field && text; i++) {
+        text = strchr(text, ' ');
+        text += text != NULL;
+    }
+    return text ? strtoull(text, NULL, 10) : 0;
+}
+
+/* The second field is a name that may hold anything, in parentheses. */
 static void look_at_stat(process_stats *out)
 {
     char text[1024];
-    uint64_t user, system, start, bytes;
-    int64_t threads, pages;
-    const char *rest = read_text("/proc/self/stat", text, sizeof text) ? strrchr(text, ')') : NULL;
-    if (!rest || sscanf(rest,
-                        ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
-                        " %*d %*d %*d %*d %" SCNd64 " %*d %" SCNu64 " %" SCNu64 " %" SCNd64,
-                        &user, &system, &threads, &start, &bytes, &pages) != 6)
-        return;
-    const double hertz = (double)sysconf(_SC_CLK_TCK);
     struct timespec wall, boot;
+    const char *name_end =
+        read_text("/proc/self/stat", text, sizeof text) ? strrchr(text, ')') : "";
+    if (!name_end || strlen(name_end) < sizeof ") S")
+        return;
+    const char *rest = name_end + sizeof ") " - 1;
+    const double hertz = (double)sysconf(_SC_CLK_TCK);
     (void)clock_gettime(CLOCK_REALTIME, &wall);
     (void)clock_gettime(CLOCK_BOOTTIME, &boot);
     const double booted =
         (double)(wall.tv_sec - boot.tv_sec) + 1e-9 * (double)(wall.tv_nsec - boot.tv_nsec);
-    out->cpu_seconds = (double)(user + system) / hertz;
-    out->start_time = booted + (double)start / hertz;
-    out->threads = (uint64_t)threads;
-    out->virtual_bytes = bytes;
-    out->resident_bytes = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    out->cpu_seconds =
+        (double)(stat_field(rest, STAT_USER) + stat_field(rest, STAT_SYSTEM)) / hertz;
+    out->start_time = booted + (double)stat_field(rest, STAT_START) / hertz;
+    out->threads = stat_field(rest, STAT_THREADS);
+    out->virtual_bytes = stat_field(rest, STAT_BYTES);
+    out->resident_bytes = stat_field(rest, STAT_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static uint64_t count_fds(void)
