@@ -46,10 +46,12 @@ static bool refuse(admin_answer *answer, unsigned status, const char *format, ..
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    /* A text that is cut within a character, or never was UTF-8, is not JSON. */
+    /* A text that is cut within a character, or never was UTF-8, would be no JSON. */
     json_t *said = json_string(text);
+    for (char *c = text; !said && *c != '\0'; c++)
+        *c = isascii((unsigned char)*c) ? *c : '?';
     answer->status = status;
-    write_json(answer, json_pack("{s:o}", "error", said ? said : json_string("not UTF-8")));
+    write_json(answer, json_pack("{s:o}", "error", said ? said : json_string(text)));
     return false;
 }
 

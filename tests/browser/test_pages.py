@@ -125,6 +125,7 @@ class Explained(Served):
             (400, "id", {}), (400, "id", {"id": "x"}), (400, "id", {"id": 1 << 64}),
             (400, "candidate", {"id": USER, "candidate": -1}),
             (400, "candidate", {"id": USER, "candidate": HOSTILE}),
+            (400, "id", {"id": b"\xff\xfe"}), (400, "candidate", {"id": USER, "candidate": "é" * 30}),
             (400, "time", {"id": USER, "time": (1 << 53) + 1}),
             (400, "model", {"id": USER, "model": "m" * 200}),
             (404, "model", {"id": USER, "model": HOSTILE}),
