@@ -16,20 +16,28 @@ typedef struct spread_value {
     size_t index;
 } spread_value;
 
+/* An event by its item and type, which have the value. */
+typedef struct value_source {
+    uint64_t item;
+    size_t index;
+} value_source;
+
 typedef struct work {
     const vql_catalog *catalog;
     const vql_model *model;
     const vql_comparison_request *request;
     int64_t time_ms; /* the request's, or the latest event's */
     vql_quantizer quantizer;
-    double *part;         /* [D] */
-    double *x;            /* [X] */
-    double *key;          /* [D] */
-    double *key_errors;   /* [L] */
-    double *exact;        /* [L, H]: logits with log κ, then α */
-    double *quantized;    /* [L, H]: the same of α̂ */
-    float *values;        /* [L, D] */
-    spread_value *spread; /* [L] */
+    double *part;          /* [D] */
+    double *x;             /* [X] */
+    double *key;           /* [D] */
+    double *key_errors;    /* [L] */
+    double *exact;         /* [L, H]: logits with log κ, then α */
+    double *quantized;     /* [L, H]: the same of α̂ */
+    float *values;         /* [L, D] */
+    spread_value *spread;  /* [L] */
+    value_source *sources; /* [source_count], of [L]: one event of each item and type */
+    size_t source_count;
     vql_comparison *out;
 } work;
 
@@ -142,6 +150,29 @@ static void compare_outputs(work *w, uint32_t h)
 
 /* ---- the diameter ---- */
 
+static int by_item(const void *a, const void *b)
+{
+    const uint64_t one = ((const value_source *)a)->item;
+    const uint64_t other = ((const value_source *)b)->item;
+    return (one > other) - (one < other);
+}
+
+/* Finds the events whose values are all that there are. */
+static void find_sources(work *w)
+{
+    const size_t count = w->request->event_count;
+    for (size_t l = 0; l < count; l++) {
+        const vql_cache_event *event = &w->request->events[l];
+        const uint64_t item = (uint64_t)event->row * w->model->shape.event_types;
+        w->sources[l] = (value_source){item + event->event_type, l};
+    }
+    qsort(w->sources, count, sizeof *w->sources, by_item);
+    w->source_count = 0;
+    for (size_t l = 0; l < count; l++)
+        if (l == 0 || w->sources[l].item != w->sources[w->source_count - 1].item)
+            w->sources[w->source_count++] = w->sources[l];
+}
+
 static double distance(const work *w, uint32_t h, const float *one, const double *other)
 {
     const uint32_t head_width = w->model->shape.head_width;
@@ -173,22 +204,25 @@ static const double *widen_value(const work *w, uint32_t h, size_t l)
 static void sort_values(work *w, uint32_t h)
 {
     const vql_shape *shape = &w->model->shape;
-    const size_t count = w->request->event_count;
+    const size_t count = w->source_count;
     memset(w->key, 0, shape->head_width * sizeof *w->key);
-    for (size_t l = 0; l < count; l++)
+    for (size_t i = 0; i < count; i++)
         for (uint32_t j = 0; j < shape->head_width; j++)
-            w->key[j] += (double)w->values[l * shape->width + h * shape->head_width + j];
+            w->key[j] +=
+                (double)w->values[w->sources[i].index * shape->width + h * shape->head_width + j];
     for (uint32_t j = 0; j < shape->head_width; j++)
         w->key[j] /= (double)count;
-    for (size_t l = 0; l < count; l++)
-        w->spread[l] = (spread_value){distance(w, h, w->values + l * shape->width, w->key), l};
+    for (size_t i = 0; i < count; i++) {
+        const size_t l = w->sources[i].index;
+        w->spread[i] = (spread_value){distance(w, h, w->values + l * shape->width, w->key), l};
+    }
     qsort(w->spread, count, sizeof *w->spread, by_radius);
 }
 
 /* Two values are at most the sum of their radii apart, so that few pairs need to be looked at. */
 static double diameter(work *w, uint32_t h)
 {
-    const size_t count = w->request->event_count;
+    const size_t count = w->source_count;
     double most = 0.0;
     if (count == 0)
         return most;
@@ -261,8 +295,8 @@ static void name_top(work *w)
 
 static void release_work(const vql_allocator *allocator, work *w)
 {
-    void *const arrays[] = {w->part,  w->x,         w->key,    w->key_errors,
-                            w->exact, w->quantized, w->values, w->spread};
+    void *const arrays[] = {w->part,      w->x,      w->key,    w->key_errors, w->exact,
+                            w->quantized, w->values, w->spread, w->sources};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
         vql_release(allocator, arrays[i]);
 }
@@ -280,8 +314,10 @@ static bool allocate_work(const vql_allocator *allocator, work *w)
     w->quantized = vql_allocate_array(allocator, count, shape->heads * sizeof *w->quantized, NULL);
     w->values = vql_allocate_array(allocator, count, shape->width * sizeof *w->values, NULL);
     w->spread = vql_allocate_array(allocator, count, sizeof *w->spread, NULL);
+    w->sources = vql_allocate_array(allocator, count, sizeof *w->sources, NULL);
     return w->part != NULL && w->x != NULL && w->key != NULL && w->key_errors != NULL &&
-           w->exact != NULL && w->quantized != NULL && w->values != NULL && w->spread != NULL;
+           w->exact != NULL && w->quantized != NULL && w->values != NULL && w->spread != NULL &&
+           w->sources != NULL;
 }
 
 /* Of zeros. NULL: no memory. */
@@ -332,6 +368,7 @@ void vql_comparison_free(vql_comparison *comparison)
 static void compare(work *w)
 {
     compare_keys(w);
+    find_sources(w);
     for (uint32_t h = 0; h < w->model->shape.heads; h++)
         compare_head(w, h);
     name_top(w);

@@ -172,7 +172,7 @@ enum {
      * for its shard, events and codewords that are looked at, and multiply-adds for the events'
      * keys and the distances of their values, which are fewer events for a wide model.
      */
-    LIMIT_INSPECTIONS = 20,
+    LIMIT_INSPECTIONS = 10,
     LIMIT_INSPECT_MS = 2000,
     LIMIT_INSPECT_EVENTS = 4096,
     LIMIT_INSPECT_CODEWORDS = 4096,
