@@ -2,5 +2,5 @@
 
 file(READ "${INPUT}" bytes HEX)
 string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
-file(WRITE "${OUTPUT}" "/* Generated from ${NAME}'s .proto files. */\n"
+file(WRITE "${OUTPUT}" "/* Generated from the file or files of ${NAME}. */\n"
     "static const unsigned char ${NAME}[] = {${bytes}};\n")

@@ -73,6 +73,16 @@ uint32_t vql_model_codewords(const vql_model *model, uint32_t group)
     return model->codewords[group];
 }
 
+double vql_model_decay(const vql_model *model, uint32_t kernel)
+{
+    return (double)model->decay[kernel];
+}
+
+double vql_model_kernel_weight(const vql_model *model, uint32_t head, uint32_t kernel)
+{
+    return (double)model->kernel_weight[head * model->shape.kernels + kernel];
+}
+
 uint64_t vql_model_fingerprint(const vql_model *model)
 {
     return model->fingerprint;

@@ -91,16 +91,23 @@ static uint16_t lowest(const double *distances, uint32_t count)
     return (uint16_t)best;
 }
 
+void vql_quantizer_key(const vql_quantizer *quantizer, const double *item_part, uint32_t event_type,
+                       double *key)
+{
+    const uint32_t width = quantizer->model->shape.width;
+    const double *type_part = quantizer->type_parts + (size_t)event_type * width;
+    for (uint32_t j = 0; j < width; j++)
+        key[j] = item_part[j] + type_part[j];
+    vql_norm(quantizer->model, key);
+}
+
 void vql_quantizer_codes(vql_quantizer *quantizer, const double *item_part, uint32_t event_type,
                          uint16_t *codes)
 {
     const vql_model *model = quantizer->model;
     const vql_shape *shape = &model->shape;
-    const double *type_part = quantizer->type_parts + (size_t)event_type * shape->width;
     double *key = quantizer->scratch;
-    for (uint32_t j = 0; j < shape->width; j++)
-        key[j] = item_part[j] + type_part[j];
-    vql_norm(model, key);
+    vql_quantizer_key(quantizer, item_part, event_type, key);
     for (uint32_t g = 0; g < shape->groups; g++) {
         vql_matrix_distances(&quantizer->codebooks[g], key + (size_t)g * shape->group_width,
                              quantizer->distances);

@@ -35,6 +35,10 @@ void vql_quantizer_release(const vql_allocator *allocator, vql_quantizer *quanti
 /* part = (W_k's item part) x: D numbers of the X in x. */
 void vql_quantizer_item_part(const vql_quantizer *quantizer, const double *x, double *part);
 
+/* The key k of an item, by its part, under an event type: D numbers. */
+void vql_quantizer_key(const vql_quantizer *quantizer, const double *item_part, uint32_t event_type,
+                       double *key);
+
 /* The codes of an item, by its part, under an event type: G numbers. */
 void vql_quantizer_codes(vql_quantizer *quantizer, const double *item_part, uint32_t event_type,
                          uint16_t *codes);

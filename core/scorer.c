@@ -222,3 +222,12 @@ void vql_scorer_attention(vql_scorer *scorer, uint64_t item_id, float *o)
 {
     vql_scorer_attentions(scorer, &item_id, 1, o);
 }
+
+void vql_scorer_apply_head(vql_scorer *scorer, uint64_t item_id, const float *o, float *logits)
+{
+    const vql_shape *shape = &scorer->catalog->tables->model->shape;
+    (void)find_rows(scorer, &item_id, 1);
+    memcpy(scorer->o, o, shape->width * sizeof *o);
+    vql_head_block(&scorer->head, scorer->rows, scorer->o, scorer->o_stride, scorer->logits);
+    memcpy(logits, scorer->logits, shape->tasks * sizeof *logits);
+}

@@ -39,6 +39,9 @@ static const char *const cache_formats[] = {
 static const char *const scoring_formats[] = {
     [CONFIG_SCORING_F32] = "f32", [CONFIG_SCORING_INT16] = "int16", NULL};
 
+static const char *const inspects[] = {
+    [CONFIG_INSPECT_AUTO] = "auto", [CONFIG_INSPECT_OFF] = "off", [CONFIG_INSPECT_ON] = "on", NULL};
+
 static const char *const stores[] = {"memory", "rocksdb:DIR", "redis:ADDRESSES", "rediss:ADDRESSES",
                                      NULL};
 
@@ -60,6 +63,10 @@ static const option options[] = {
     {"admin", OPTION_ADDRESSES, FIELD(admin), NULL, 1, 1, NULL,
      "Where to show metrics, status and health over HTTP, to everybody who can connect: "
      "docs/SECURITY.md says who should. Without it nowhere."},
+    {"inspect", OPTION_CHOICE, FIELD(inspect), "auto", 0, 0, inspects,
+     "Whether the admin port also shows single users: histories, caches and why a candidate got "
+     "its "
+     "score. auto: on a loopback address or a Unix socket alone."},
     {"unix-mode", OPTION_MODE, FIELD(unix_mode), "0600", 0, 0777, NULL,
      "Who may connect to the Unix sockets of listen and admin."},
     {"tls-cert", OPTION_FILE, FIELD(tls_cert), NULL, 0, 0, NULL,

@@ -24,6 +24,13 @@ typedef enum config_durability {
     CONFIG_DURABILITY_SYNC
 } config_durability;
 
+/* Who may look at users on the admin port. */
+typedef enum config_inspect {
+    CONFIG_INSPECT_AUTO, /* whoever is on this machine */
+    CONFIG_INSPECT_OFF,
+    CONFIG_INSPECT_ON,
+} config_inspect;
+
 /* Every value lies in the range that the table gives it. Strings are the configuration's own. */
 typedef struct config {
     char *config_file;   /* NULL: none */
@@ -40,6 +47,7 @@ typedef struct config {
     char *backup;        /* a folder that SIGUSR1 makes a copy of the store in; NULL: none */
     bool check;          /* verify model and store, then exit */
 
+    uint32_t inspect;      /* a config_inspect */
     uint32_t durability;   /* a config_durability, not AUTO */
     uint32_t log_level;    /* a log_level */
     uint32_t log_calls;    /* lines a second and thread about calls; 0: none */

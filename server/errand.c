@@ -57,6 +57,7 @@ static store_code run_job(job *j, store *s)
     case OPERATION_APPEND:
         return run_append(j, s);
     case OPERATION_GET:
+    case OPERATION_INSPECT:
         return run_get(j, s);
     case OPERATION_DELETE:
         return store_erase(s, j->user_id, &j->deleted);

@@ -231,6 +231,7 @@ void histories_finish(histories *h, job *j, store_code code)
         describe_cache(h, j);
         break;
     case OPERATION_SCORE:
+    case OPERATION_INSPECT:
     case OPERATION_UPSERT: /* never here */
     case OPERATION_LOAD:
         break;

@@ -145,6 +145,16 @@ bool job_add_event(job *j, const event *e)
     return true;
 }
 
+bool job_has_unchecked_ids(const job *j)
+{
+    if (j->ids_checked && j->history.sequence == j->sequence)
+        return false;
+    for (size_t i = 0; i < j->event_count; i++)
+        if (j->events[i].id != 0)
+            return true;
+    return false;
+}
+
 bool job_set_upsert(job *j, const uint8_t *message, size_t bytes)
 {
     j->upsert = malloc(sizeof *j->upsert + bytes);

@@ -26,8 +26,9 @@ typedef enum operation {
     OPERATION_APPEND,
     OPERATION_GET,
     OPERATION_DELETE,
-    OPERATION_UPSERT, /* of items: the upserter's, no shard's */
-    OPERATION_LOAD,   /* of a model: the loader's, no shard's */
+    OPERATION_UPSERT,  /* of items: the upserter's, no shard's */
+    OPERATION_LOAD,    /* of a model: the loader's, no shard's */
+    OPERATION_INSPECT, /* of a user: the job is an inspection */
 } operation;
 
 typedef struct job {
@@ -129,6 +130,9 @@ bool job_reserve_items(job *j, size_t count);
 /* Adds one element, growing the array. False: no memory. */
 bool job_add_item(job *j, uint64_t item_id);
 bool job_add_event(job *j, const event *e);
+
+/* True when ids have to be looked up for the events of a Score to be those that are new. */
+bool job_has_unchecked_ids(const job *j);
 
 /* Gives the job a message of items. False: no memory. */
 bool job_set_upsert(job *j, const uint8_t *message, size_t bytes);

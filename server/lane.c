@@ -29,6 +29,14 @@ static void publish(lane *l, uint64_t now_ns)
         atomic_store_explicit(&l->refusing, refusing, memory_order_relaxed);
 }
 
+lane_kind lane_of(const job *j)
+{
+    const bool is_long = j->operation == OPERATION_INSPECT ||
+                         (j->operation == OPERATION_SCORE &&
+                          j->item_count + j->event_count > LIMIT_SHORT_CANDIDATES);
+    return is_long ? LANE_LONG : LANE_SHORT;
+}
+
 void lane_push(lane *l, job *j, uint64_t now_ns)
 {
     if (lane_idle(l))

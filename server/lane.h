@@ -43,6 +43,12 @@ typedef struct lane {
     atomic_bool refusing;  /* shedder_refuses, as it was when a job last came or went */
 } lane;
 
+/*
+ * The lane of a job. Appends stay in the order that they came in, so that only scores are sorted by
+ * their length, and inspections behind them.
+ */
+lane_kind lane_of(const job *j);
+
 /* Waits are as for shedder_init. False: no memory. */
 bool lane_init(lane *l, lane_kind kind, uint64_t target_ns, uint64_t interval_ns);
 

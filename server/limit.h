@@ -190,6 +190,19 @@ enum {
     LIMIT_ADMIN_SILENCE_S = 10,
     LIMIT_ADMIN_CONNECTION_BYTES = 16384,
 
+    /*
+     * Inspections of users, of which there is one at a time: how many a second, how long one waits
+     * for its shard, events and codewords that are looked at, and multiply-adds for the events'
+     * keys and the distances of their values, which are fewer events for a wide model.
+     */
+    LIMIT_INSPECTIONS = 10,
+    LIMIT_INSPECT_MS = 2000,
+    LIMIT_INSPECT_EVENTS = 4096,
+    LIMIT_INSPECT_CODEWORDS = 4096,
+    LIMIT_INSPECT_WORK = 1 << 30,
+    LIMIT_INSPECT_TOP = 12,    /* events that are named because they weigh most */
+    LIMIT_INSPECT_RECENT = 12, /* and because they are the last */
+
     /* Milliseconds that a page waits for event loops to say what they are like. */
     LIMIT_ASK_MS = 200,
 

@@ -1,11 +1,13 @@
 #include "observatory.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "address.h"
 #include "limit.h"
 #include "log.h"
 #include "metrics_page.h"
+#include "pages.h"
 #include "status_page.h"
 
 /* The process answers. */
@@ -51,14 +53,23 @@ bool observatory_open(observatory *o)
         return false;
     const int fd = listener_socket(&o->listener);
     const bool local = listener_is_local(&o->listener);
-    const admin_page pages[] = {
-        {"/healthz", show_healthz, o},
-        {"/readyz", status_page_ready, o},
-        {"/statusz", status_page_show, o},
+    o->inspector = (inspector){
+        .models = o->models,
+        .workers = o->workers,
+        .count = o->count,
+        .allowed = o->config->inspect == CONFIG_INSPECT_ON ||
+                   (o->config->inspect == CONFIG_INSPECT_AUTO && local),
+    };
+    const admin_page own[] = {
+        {"/healthz", show_healthz, o},      {"/api/user", inspector_show, &o->inspector},
+        {"/readyz", status_page_ready, o},  {"/statusz", status_page_show, o},
         {"/metrics", metrics_page_show, o},
     };
+    admin_page all[sizeof own / sizeof *own + PAGES];
+    memcpy(all, own, sizeof own);
+    pages_write(all + sizeof own / sizeof *own);
     if (fd >= 0)
-        o->admin = admin_start(fd, local, pages, sizeof pages / sizeof *pages);
+        o->admin = admin_start(fd, local, all, sizeof all / sizeof *all);
     if (!o->admin) {
         listener_close(&o->listener);
         log_error("cannot open the admin port", log_str("admin", o->config->admin));

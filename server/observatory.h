@@ -10,6 +10,7 @@
 #include "admin.h"
 #include "config.h"
 #include "database.h"
+#include "inspector.h"
 #include "listener.h"
 #include "loader.h"
 #include "registry.h"
@@ -23,6 +24,7 @@ typedef struct observatory {
     worker *workers;    /* [count] */
     uint32_t count;
 
+    inspector inspector;
     listener listener;
     admin *admin; /* NULL: nobody asked for it */
 } observatory;

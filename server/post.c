@@ -31,6 +31,19 @@ static bool refuses(void *owner, uint64_t user_id, bool is_long)
     return shard_refuses(p->all[post_of_user(user_id, p->count)].shard, is_long);
 }
 
+grpc_status post_inspect(post *posts, uint32_t count, inspection *i, uint32_t *home)
+{
+    job *j = &i->job;
+    *home = post_of_user(j->user_id, count);
+    const post *p = &posts[*home];
+    if (!shard_refuses(p->shard, false) && !shard_refuses(p->shard, true) &&
+        mailbox_put(p->requests, j))
+        return GRPC_OK;
+    return grpc_fail(&j->error, GRPC_UNAVAILABLE,
+                     "the shard of user %llu is overloaded: requests go first",
+                     (unsigned long long)j->user_id);
+}
+
 bool post_init(post *p)
 {
     p->service->route = route;
@@ -53,6 +66,10 @@ void post_answer(post *p, job *j)
 static void return_job(post *p, job *j)
 {
     const uint32_t origin = j->origin;
+    if (j->operation == OPERATION_INSPECT) {
+        inspection_done(j);
+        return;
+    }
     if (origin == p->index) {
         service_complete(p->service, j);
         return;
@@ -123,7 +140,10 @@ void post_reclaim(post *p)
 {
     post_receive(p);
     for (job *j = shard_take(p->shard); j; j = shard_take(p->shard))
-        service_complete(p->all[j->origin].service, j);
+        if (j->operation == OPERATION_INSPECT)
+            inspection_done(j);
+        else
+            service_complete(p->all[j->origin].service, j);
 }
 
 void post_clear(post *p)

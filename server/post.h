@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "inspection.h"
 #include "mailbox.h"
 #include "service.h"
 #include "shard.h"
@@ -49,6 +50,13 @@ void post_answer(post *p, job *j);
 
 /* Takes what others have put into the mailboxes: requests to the shard, answers to the service. */
 void post_receive(post *p);
+
+/*
+ * From any thread: gives an inspection to its user's shard, *home, whose owner is to be woken.
+ * UNAVAILABLE, as its job's error says: there are too many requests already, and it is the caller's
+ * still.
+ */
+grpc_status post_inspect(post *posts, uint32_t count, inspection *i, uint32_t *home);
 
 /*
  * Has the shard work, for about turn_ns of the clock or until it has nothing to do, and sends the

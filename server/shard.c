@@ -5,6 +5,7 @@
 
 #include "fold.h"
 #include "histories.h"
+#include "inspection.h"
 #include "lane.h"
 #include "limit.h"
 #include "meters.h"
@@ -112,14 +113,10 @@ static size_t count_jobs(const shard *s)
     return count;
 }
 
-/*
- * Appends stay in the order that they came in, so that only scores are sorted by their length.
- */
-static uint32_t lane_of(const job *j)
+/* Whether the job is about its user's cache. */
+static bool needs_cache(const job *j)
 {
-    const bool is_long =
-        j->operation == OPERATION_SCORE && j->item_count + j->event_count > LIMIT_SHORT_CANDIDATES;
-    return is_long ? LANE_LONG : LANE_SHORT;
+    return j->operation == OPERATION_SCORE || j->operation == OPERATION_INSPECT;
 }
 
 static bool no_memory(job *j)
@@ -139,7 +136,7 @@ bool shard_submit(shard *s, job *j, uint64_t now_ns)
         j->error.pushback_ms = pushback_ms(&s->pushback);
         return false;
     }
-    if (j->operation == OPERATION_SCORE && !histories_join(&s->histories, j))
+    if (needs_cache(j) && !histories_join(&s->histories, j))
         return no_memory(j);
     const uint64_t horizon_ms = j->patient ? 2 * LIMIT_HORIZON_MS : LIMIT_HORIZON_MS;
     const uint64_t horizon_ns = now_ns + horizon_ms * NS_PER_MS;
@@ -179,6 +176,8 @@ static void count_lookup(const shard *s, const job *j)
 /* Folds the cache, NULL for a user without events. False: the job's error says why not. */
 static bool fold(shard *s, lane *l, job *j, const vql_cache *cache)
 {
+    if (j->operation == OPERATION_INSPECT)
+        return inspection_take(j, cache) || no_memory(j);
     l->scorer = version_caches_scorer(j->caches, l->kind, j->version->catalog);
     if (!l->scorer)
         return no_memory(j);
@@ -262,17 +261,6 @@ static progress send_away(shard *s, job *j)
     return AWAY;
 }
 
-/* True when ids have to be looked up for the events of the request to be those that are new. */
-static bool has_unchecked_ids(const job *j)
-{
-    if (j->ids_checked && j->history.sequence == j->sequence)
-        return false;
-    for (size_t i = 0; i < j->event_count; i++)
-        if (j->events[i].id != 0)
-            return true;
-    return false;
-}
-
 /* The same with a clerk: a cache that is missing is loaded, beside other users' jobs. */
 static progress step_fold_loaded(shard *s, lane *l, job *j)
 {
@@ -294,17 +282,23 @@ static progress step_fold_loaded(shard *s, lane *l, job *j)
     }
     if (!job_has_history(j))
         return ANSWERED;
-    if (has_unchecked_ids(j))
+    if (job_has_unchecked_ids(j))
         return send_away(s, j);
     j->ids_checked = true;
     return fold(s, l, j, cache) ? GOES_ON : ANSWERED;
+}
+
+/* Has the cache folded, in the way of the store. */
+static progress begin(shard *s, lane *l, job *j)
+{
+    return s->histories.clerk ? step_fold_loaded(s, l, j) : step_fold(s, l, j);
 }
 
 /* Scores the next candidates. */
 static progress step_score(shard *s, lane *l, job *j)
 {
     if (l->phase != LANE_SCORING) {
-        const progress p = s->histories.clerk ? step_fold_loaded(s, l, j) : step_fold(s, l, j);
+        const progress p = begin(s, l, j);
         if (p != GOES_ON || l->phase != LANE_SCORING)
             return p;
     }
@@ -330,6 +324,11 @@ static progress work(shard *s, lane *l, job *j)
 {
     if (j->operation == OPERATION_SCORE)
         return step_score(s, l, j);
+    if (j->operation == OPERATION_INSPECT) {
+        const progress p = begin(s, l, j);
+        if (p != GOES_ON || !inspection_has_taken(j))
+            return p;
+    }
     if (s->histories.clerk)
         return send_away(s, j);
     errand_run(&j->errand, s->histories.store);

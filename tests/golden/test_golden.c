@@ -12,6 +12,7 @@
 
 #include "catalog_fixture.h"
 #include "check_main.h"
+#include "vql/comparison.h"
 #include "vql/kernels.h"
 
 /* Largest differences allowed: of a score, and of an attention output relative to its largest o. */
@@ -192,6 +193,37 @@ static void check_reference_request(const catalog_fixture *fixture, const json_t
             check_reference_candidate(fixture, request, events, n, found);
 }
 
+/*
+ * What is told of a candidate's quantized attention, through the head, gives the golden logits, and
+ * exact attention is within the bound of vql.md §9.
+ */
+static void check_comparison(const catalog_fixture *fixture, vql_scorer *scorer,
+                             const json_t *request, const vql_cache_event *events,
+                             differences *found)
+{
+    const vql_shape *shape = fixture->shape;
+    const uint64_t id = candidate_at(request, 0);
+    const vql_comparison_request wanted = {
+        .row = vql_catalog_row(fixture->catalog, id),
+        .time_ms = json_integer_value(json_object_get(request, "at")),
+        .events = events,
+        .event_count = json_array_size(json_object_get(request, "events")),
+        .top_count = 3,
+    };
+    vql_comparison *made;
+    float logits[VQL_MAX_TASKS];
+    ck_assert_int_eq(vql_comparison_new(fixture->catalog, &wanted, NULL, &made), VQL_OK);
+    vql_scorer_apply_head(scorer, id, made->quantized, logits);
+    for (size_t t = 0; t < shape->tasks; t++)
+        raise(&found->logit,
+              (double)logits[t] - number_at(json_object_get(request, "logits"), 0, t));
+    for (uint32_t h = 0; h < shape->heads; h++) {
+        ck_assert_double_le(made->heads[h].shift, made->heads[h].shift_bound + 1e-12);
+        ck_assert_double_le(made->heads[h].error, made->heads[h].error_bound + 1e-12);
+    }
+    vql_comparison_free(made);
+}
+
 /* Every request of a model, by the scorer, or by the reference where there is none. */
 static differences check_requests(int model, const catalog_fixture *fixture, vql_scorer *scorer,
                                   vql_cache_format format)
@@ -211,6 +243,7 @@ static differences check_requests(int model, const catalog_fixture *fixture, vql
             vql_scorer_begin(scorer, cache, json_integer_value(json_object_get(request, "at")));
             vql_cache_free(cache);
             check_scorer_request(scorer, fixture->shape, request, &found);
+            check_comparison(fixture, scorer, request, events, &found);
         } else {
             check_reference_request(fixture, request, events, &found);
         }

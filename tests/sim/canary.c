@@ -36,24 +36,24 @@ store *__wrap_store_memory_open(void);
 
 /* An event's id is not looked at: it is applied twice. */
 static store_code append(store *s, uint64_t user_id, event *events, size_t *count,
-                         history_info *info)
+                         history_info *info, store_code *code)
 {
     if (*count > 0 && strikes(20))
         events[0].id = 0;
-    return memory->append(s, user_id, events, count, info);
+    return memory->append(s, user_id, events, count, info, code);
 }
 
 #elif VQL_CANARY == 2
 
 /* An append is answered and lost. */
 static store_code append(store *s, uint64_t user_id, event *events, size_t *count,
-                         history_info *info)
+                         history_info *info, store_code *code)
 {
     if (*count == 0 || !strikes(200))
-        return memory->append(s, user_id, events, count, info);
-    const store_code code = memory->info(s, user_id, info);
+        return memory->append(s, user_id, events, count, info, code);
+    const store_code known = memory->info(s, user_id, info);
     info->sequence += *count;
-    return code;
+    return known;
 }
 
 #else

@@ -51,6 +51,7 @@ static inline void load_kuairand(void)
 static void unload_model(void)
 {
     model_set_release(model_now);
+    model_now = NULL;
     registry_free(models);
 }
 

@@ -75,6 +75,10 @@ const char *vql_model_event_type(const vql_model *model, uint32_t event_type); /
 /* K_g of group g < G. */
 uint32_t vql_model_codewords(const vql_model *model, uint32_t group);
 
+/* The temporal kernel (vql.md §5): λ_r per hour, and w_{h,r}; kernel < R, head < H. */
+double vql_model_decay(const vql_model *model, uint32_t kernel);
+double vql_model_kernel_weight(const vql_model *model, uint32_t head, uint32_t kernel);
+
 /*
  * A 64-bit hash of the file's bytes (FNV-1a): ties a serialized cache to the model that it was made
  * with.

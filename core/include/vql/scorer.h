@@ -55,4 +55,10 @@ void vql_scorer_attentions(vql_scorer *scorer, const uint64_t *item_ids, size_t 
 /* The attention output o of one candidate, as begin() folded it: D floats. */
 void vql_scorer_attention(vql_scorer *scorer, uint64_t item_id, float *o);
 
+/*
+ * The logits, T floats, of one candidate for an attention output of the caller's, D finite
+ * floats: what the head alone makes of it.
+ */
+void vql_scorer_apply_head(vql_scorer *scorer, uint64_t item_id, const float *o, float *logits);
+
 #endif
