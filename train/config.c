@@ -38,7 +38,7 @@ train_config train_config_default(void)
         .hold = 0.4,
         .final_rate = 0.01,
         .weight_decay = 1e-4,
-        .embedding_decay = 0.2,
+        .embedding_decay = 1.0,
         .commitment = 0.01,
         .codebook_memory = 0.99,
         .count_memory = 0.995,

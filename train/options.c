@@ -95,7 +95,7 @@ static const option options[] = {
      "What part of the rate is left in the end."},
     {"weight-decay", OPTION_REAL, FIELD(config.weight_decay), "1e-4", 0, 100, NULL,
      "AdamW's decay of weights."},
-    {"embedding-decay", OPTION_REAL, FIELD(config.embedding_decay), "0.2", 0, 100, NULL,
+    {"embedding-decay", OPTION_REAL, FIELD(config.embedding_decay), "1", 0, 100, NULL,
      "The same of items' and fields' embeddings."},
     {"dropout", OPTION_REAL, FIELD(config.dropout), "0", 0, 1, NULL,
      "The part of the hidden layers that is left out at random."},

@@ -161,8 +161,10 @@ static void on_epoch(void *context, const trainer_epoch *epoch)
     (void)fprintf(stderr, "epoch %" PRIu32 ": loss %.4f", epoch->epoch + 1, epoch->loss);
     for (uint32_t t = 0; s->judged && t < s->data->tasks; t++)
         (void)fprintf(stderr, ", %s AUC %.4f", s->tasks[t], s->validation.all[t].auc);
-    (void)fprintf(stderr, "%s, %.1f s%s\n", epoch->quantized ? ", over codewords" : "",
-                  epoch->seconds, epoch->best ? ", the best so far" : "");
+    (void)fprintf(stderr, "%s, %.1f s, %.0f GFLOP, %.0f %% of the peak%s\n",
+                  epoch->quantized ? ", over codewords" : "", epoch->seconds,
+                  epoch->operations / 1e9, 100.0 * epoch->operations / epoch->seconds / epoch->peak,
+                  epoch->best ? ", the best so far" : "");
     s->judged = false;
     s->line_ns = command_now_ns();
 }
