@@ -206,6 +206,9 @@ class Mistakes(unittest.TestCase):
                 (["evaluate"], "MODEL: is missing; --help has the usage"),
                 (["generate", made.data], "items.tsv.gz: File exists"),
                 ([], "data: required: --data FOLDER"),
+                (["--data", made.data, "--output", "/nowhere/model"],
+                 "output: /nowhere/model: No such file or directory"),
+                (["--data", made.data, "--report", made.path], "Is a directory"),
         ):
             _, error = run(*words, code=1)
             self.assertIn(text, error)
