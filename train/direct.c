@@ -26,7 +26,7 @@ static void fill_panel(const train_pass *pass, pass_thread *thread, const train_
         panel_gather(panel, depth, rows, panel->keys);
 }
 
-/* q · k over all heads [impressions, padded], in the thread's memory; NULL if nothing asks for it. */
+/* q · k of all heads [impressions, padded], in the thread's memory; NULL if not asked for. */
 static const float *search(const train_pass *pass, pass_thread *thread,
                            const train_columns *columns, const train_moment *moment)
 {

@@ -336,6 +336,7 @@ command_status command_train(int argc, char *const *argv)
     } else {
         status = command_fail("%s", error.text);
     }
+    s.fields = NULL;
     options_free(&fields);
     return status;
 }
