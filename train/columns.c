@@ -14,7 +14,7 @@ static size_t number(const train_pass *pass, pass_thread *thread, const train_mo
     const uint32_t events = moment->end - moment->begin;
     const uint32_t *rows = history->rows + history->starts[moment->user];
     const uint32_t *local = history->local + batch->data->starts[moment->user] + moment->begin;
-    if (pass->model->config.attention == ATTENTION_TOP) {
+    if (train_config_chooses(&pass->model->config)) {
         for (uint32_t i = 0; i < events; i++) {
             column[i] = i;
             slots[i] = batch->slots[rows[local[i]]];

@@ -1,6 +1,6 @@
 /*
- * What a moment attends to: columns, each a distinct row of its history (for ATTENTION_TOP an
- * event) with its weight of the temporal kernel,
+ * What a moment attends to: columns, each a distinct row of its history (of attention
+ * that chooses among events, an event) with its weight of the temporal kernel,
  *
  *     κ_h[u] = Σ_r w_{h,r} f_r P_r[u],   P_r[u] = Σ e^{-λ_r (t_ref - t_l)} over the row's events l
  *     f_r = e^{-(λ_r - min λ)(t - t_ref)}

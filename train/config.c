@@ -38,7 +38,7 @@ train_config train_config_default(void)
         .hold = 0.4,
         .final_rate = 0.01,
         .weight_decay = 1e-4,
-        .embedding_decay = 0.2,
+        .embedding_decay = 1.0,
         .commitment = 0.01,
         .codebook_memory = 0.99,
         .count_memory = 0.995,
@@ -91,7 +91,7 @@ static vql_code check_shape(const train_config *config, vql_error *error)
         {"type width", config->type_width, 1, CONFIG_MAX_WIDTH},
         {"hidden layers", config->hidden_layers, 0, TRAIN_MAX_HIDDEN},
         {"max history", config->max_history, 1, CONFIG_MAX_HISTORY},
-        {"attention count", config->attention_count, config->attention == ATTENTION_TOP,
+        {"attention count", config->attention_count, train_config_chooses(config),
          CONFIG_MAX_HISTORY},
         {"epochs", config->epochs, 1, CONFIG_MAX_COUNT},
         {"warm epochs", config->warm_epochs, 0, CONFIG_MAX_COUNT},
@@ -166,11 +166,17 @@ vql_code train_config_check(const train_config *config, vql_error *error)
     return VQL_OK;
 }
 
+bool train_config_chooses(const train_config *config)
+{
+    return config->attention == ATTENTION_TOP || config->attention == ATTENTION_SEARCH;
+}
+
 const char *train_attention_name(train_attention attention)
 {
     static const char *const names[] = {
-        [ATTENTION_VQL] = "vql",   [ATTENTION_EXACT] = "exact", [ATTENTION_TOP] = "top",
-        [ATTENTION_HASH] = "hash", [ATTENTION_MEAN] = "mean",   [ATTENTION_NONE] = "none",
+        [ATTENTION_VQL] = "vql",       [ATTENTION_EXACT] = "exact", [ATTENTION_TOP] = "top",
+        [ATTENTION_SEARCH] = "search", [ATTENTION_HASH] = "hash",   [ATTENTION_MEAN] = "mean",
+        [ATTENTION_NONE] = "none",
     };
     return names[attention];
 }

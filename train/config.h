@@ -19,11 +19,12 @@ enum {
 /* How a history becomes o. All share the data, the head, and all but the sum over events. */
 typedef enum train_attention {
     ATTENTION_VQL,   /* §6: quantized keys */
-    ATTENTION_EXACT, /* the same, never quantized; over the last attention_count events if not 0 */
-    ATTENTION_TOP,   /* exact, over the attention_count rows of the largest logits of each head */
-    ATTENTION_HASH,  /* events weigh by how many of their signatures match the candidate's (SDIM) */
-    ATTENTION_MEAN,  /* the mean of the values */
-    ATTENTION_NONE,  /* o = 0 */
+    ATTENTION_EXACT, /* the same, never quantized */
+    ATTENTION_TOP,   /* exact, over the attention_count events of the largest logits of each head */
+    ATTENTION_SEARCH, /* the same, over events of the largest q · k, which all heads share */
+    ATTENTION_HASH, /* events weigh by how many of their signatures match the candidate's (SDIM) */
+    ATTENTION_MEAN, /* the mean of the values */
+    ATTENTION_NONE, /* o = 0 */
 } train_attention;
 
 /* The two forms of ATTENTION_VQL, whose gradients are the same. */
@@ -50,7 +51,7 @@ typedef struct train_config {
 
     /* The attention. */
     train_attention attention;
-    uint32_t attention_count; /* N of TOP; of EXACT, 0 for all */
+    uint32_t attention_count; /* N of TOP and SEARCH */
     uint32_t max_history;     /* the last events that an impression sees; at least 1 */
     bool static_context;      /* false: keys and values see the item's id embedding alone */
     bool quantize_values; /* values are replaced by their codeword's mean, too; no file holds it */
@@ -83,7 +84,10 @@ train_config train_config_default(void);
 /* VQL_OK, or VQL_VALUE with the name of what is out of range, the value and the limit. */
 vql_code train_config_check(const train_config *config, vql_error *error);
 
-/* "vql", "exact", "top", "hash", "mean", "none": static strings. */
+/* Whether attention is over attention_count events of a history, chosen for each candidate. */
+bool train_config_chooses(const train_config *config);
+
+/* "vql", "exact", "top", "search", "hash", "mean", "none": static strings. */
 const char *train_attention_name(train_attention attention);
 
 #endif

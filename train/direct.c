@@ -14,16 +14,37 @@ static void fill_panel(const train_pass *pass, pass_thread *thread, const train_
     for (size_t u = 0; u < columns->count; u++)
         rows[u] = pass->seen_values + columns->slots[u] * width + panel->head * depth;
     if (backward)
-        panel_gather_across(pass, panel, rows, panel->values_across);
+        panel_gather_across(pass, panel, depth, rows, panel->values_across);
     else
         panel_gather(panel, depth, rows, panel->values);
     if (!panel_sees_keys(pass))
         return;
     for (size_t u = 0; u < columns->count; u++)
         rows[u] = pass->seen_keys + columns->slots[u] * width + panel->head * depth;
-    panel_gather_across(pass, panel, rows, panel->keys_across);
+    panel_gather_across(pass, panel, depth, rows, panel->keys_across);
     if (backward)
         panel_gather(panel, depth, rows, panel->keys);
+}
+
+/* q · k of all heads [impressions, padded], in the thread's memory; NULL if not asked for. */
+static const float *search(const train_pass *pass, pass_thread *thread,
+                           const train_columns *columns, const train_moment *moment)
+{
+    if (pass->model->config.attention != ATTENTION_SEARCH)
+        return NULL;
+    const size_t width = pass->model->config.width, padded = columns->padded;
+    const float **rows = memory_reserve(&thread->pointer_room, columns->count, sizeof *rows);
+    float *out = memory_floats(&thread->search_room, padded * (moment->count + width));
+    const loops_matrix across = {out + moment->count * padded, padded};
+    const train_panel whole = {.count = columns->count, .columns = padded};
+    for (size_t u = 0; u < columns->count; u++)
+        rows[u] = pass->seen_keys + columns->slots[u] * width;
+    panel_gather_across(pass, &whole, width, rows, across);
+    const loops_input queries = {pass->queries + moment->first * width, width};
+    pass->loops->product(moment->count, width, padded, queries, loops_read(across),
+                         (loops_matrix){out, padded});
+    thread->operations += 2.0 * (double)width * (double)moment->count * (double)columns->count;
+    return out;
 }
 
 static train_panel head_panel(const train_pass *pass, pass_thread *thread,
@@ -52,8 +73,11 @@ void direct_forward(const train_pass *pass, pass_thread *thread, const train_mom
         return;
     }
     const train_columns columns = columns_of(pass, thread, moment, false);
+    const float *shared = search(pass, thread, &columns, moment);
     for (uint32_t h = 0; h < model->config.heads; h++) {
-        const train_panel panel = head_panel(pass, thread, &columns, h, false);
+        train_panel panel = head_panel(pass, thread, &columns, h, false);
+        panel.shared = shared;
+        panel.first = moment->first;
         panel_forward(pass, thread, &panel, moment);
     }
 }
@@ -81,11 +105,14 @@ void direct_backward(const train_pass *pass, pass_thread *thread, const train_mo
     }
     const float factor = 1.0F / sqrtf((float)model->head_width);
     const train_columns columns = columns_of(pass, thread, moment, true);
+    const float *shared = search(pass, thread, &columns, moment);
     const size_t slopes = model->config.heads * columns.padded;
     float *kappa = memory_floats(&thread->kappa_room, slopes);
     memset(kappa, 0, slopes * sizeof *kappa);
     for (uint32_t h = 0; h < model->config.heads; h++) {
         train_panel panel = head_panel(pass, thread, &columns, h, true);
+        panel.shared = shared;
+        panel.first = moment->first;
         panel.kappa = kappa + h * columns.padded;
         panel_backward(pass, thread, &panel, moment, NULL);
         for (size_t u = 0; u < columns.count; u++)

@@ -126,15 +126,16 @@ void journal_epoch(journal *j, const trainer_epoch *epoch, uint32_t heads,
                    const metrics_report *report, const char *const *tasks)
 {
     forget(j, "epoch", (json_int_t)epoch->epoch);
-    add(j,
-        json_pack("{s:s, s:I, s:b, s:b, s:o, s:o, s:f, s:I, s:o, s:o, s:o, s:o, s:o}", "event",
-                  "epoch", "epoch", (json_int_t)epoch->epoch, "quantized", epoch->quantized, "best",
-                  epoch->best, "loss", metrics_number(epoch->loss), "commitment_loss",
-                  metrics_number(epoch->commitment_loss), "seconds", epoch->seconds, "impressions",
-                  (json_int_t)epoch->impressions, "validation", metrics_number(epoch->validation),
-                  "tasks", report != NULL ? metrics_json(report, tasks) : json_object(), "groups",
-                  health(epoch), "decay", reals(epoch->decay, epoch->kernels), "weight",
-                  reals(epoch->weight, (size_t)heads * epoch->kernels)));
+    add(j, json_pack("{s:s, s:I, s:b, s:b, s:o, s:o, s:f, s:f, s:f, s:I, s:o, s:o, s:o, s:o, s:o}",
+                     "event", "epoch", "epoch", (json_int_t)epoch->epoch, "quantized",
+                     epoch->quantized, "best", epoch->best, "loss", metrics_number(epoch->loss),
+                     "commitment_loss", metrics_number(epoch->commitment_loss), "seconds",
+                     epoch->seconds, "gflop", epoch->operations / 1e9, "peak_gflops",
+                     epoch->peak / 1e9, "impressions", (json_int_t)epoch->impressions, "validation",
+                     metrics_number(epoch->validation), "tasks",
+                     report != NULL ? metrics_json(report, tasks) : json_object(), "groups",
+                     health(epoch), "decay", reals(epoch->decay, epoch->kernels), "weight",
+                     reals(epoch->weight, (size_t)heads * epoch->kernels)));
 }
 
 static json_t *error_lines(const journal_error *errors, size_t count)

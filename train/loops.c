@@ -71,6 +71,36 @@ static void product(size_t rows, size_t depth, size_t columns, loops_input a, lo
                      (loops_matrix){out.at + i * out.stride, out.stride});
 }
 
+/* As wide as the level's registers, so that chains of them stay there. */
+#if defined(__AVX512F__)
+typedef float whole_register __attribute__((vector_size(64)));
+#elif defined(__AVX2__)
+typedef float whole_register __attribute__((vector_size(32)));
+#else
+typedef float whole_register __attribute__((vector_size(16)));
+#endif
+
+enum {
+    MULTIPLY_ADD_CHAINS = 12, /* that do not wait for each other */
+    MULTIPLY_ADD_LANES = sizeof(whole_register) / sizeof(float),
+};
+
+static double multiply_add(size_t rounds, float factor, float *x)
+{
+    whole_register chains[MULTIPLY_ADD_CHAINS];
+    const whole_register zero = {0.0F}, factors = zero + factor, ones = zero + 1.0F;
+    for (size_t n = 0; n < MULTIPLY_ADD_CHAINS; n++)
+        chains[n] = zero + *x + (float)n; /* what is the same would be computed once */
+    for (size_t i = 0; i < rounds; i++) {
+#pragma GCC unroll 12
+        for (size_t n = 0; n < MULTIPLY_ADD_CHAINS; n++)
+            chains[n] = chains[n] * factors + ones;
+    }
+    for (size_t n = 0; n < MULTIPLY_ADD_CHAINS; n++)
+        *x += chains[n][0];
+    return 2.0 * MULTIPLY_ADD_CHAINS * MULTIPLY_ADD_LANES * (double)rounds;
+}
+
 /* `count` rows of out, neighbours from k. */
 INLINE void spread_tile(size_t count, size_t rows, size_t k, size_t j, loops_input a, loops_input b,
                         loops_matrix out)
@@ -252,5 +282,6 @@ const train_loops LOOPS_TABLE = {
     .softmax_slope = softmax_slope,
     .decay = decay,
     .nearest = nearest,
+    .multiply_add = multiply_add,
     .transpose = transpose,
 };

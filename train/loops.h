@@ -58,6 +58,12 @@ typedef struct train_loops {
     /* Which j < columns has the least offsets[j] - x[j], the first of equals. */
     size_t (*nearest)(size_t columns, const float *offsets, const float *x);
 
+    /*
+     * Multiplications and additions of registers alone, as fast as they can be had, with *x as what
+     * is computed on and |factor| < 1. Returns how many there were.
+     */
+    double (*multiply_add)(size_t rounds, float factor, float *x);
+
     /* out[k · stride + i] = the k-th number of row i, rows[i][k], for k < depth, i < count. */
     void (*transpose)(size_t count, size_t depth, const float *const *rows, loops_matrix out);
 } train_loops;

@@ -42,8 +42,9 @@ static const option options[] = {
     {"config", OPTION_FILE, FIELD(config_file), NULL, 0, 0, NULL,
      "A file of lines \"name = value\" for any of these options but this one."},
     {"attention", OPTION_TEXT, FIELD(attention), "vql", 1, 32, NULL,
-     "vql; exact, over the whole history or the last N events (recent:N) or the N of the largest "
-     "logits (top:N); sdim (hashing); mean; none."},
+     "vql; exact, over the whole history, the last N events (recent:N), the N of each head's "
+     "largest logits (top:N) or the N most like the candidate (search:N); sdim (hashing); mean; "
+     "none."},
     {"heads", OPTION_COUNT, FIELD(config.heads), "4", 1, 256, NULL, "H."},
     {"groups", OPTION_COUNT, FIELD(config.groups), "4", 1, TRAIN_MAX_GROUPS, NULL,
      "G, which divides the heads: each has a codebook of its own."},
@@ -94,7 +95,7 @@ static const option options[] = {
      "What part of the rate is left in the end."},
     {"weight-decay", OPTION_REAL, FIELD(config.weight_decay), "1e-4", 0, 100, NULL,
      "AdamW's decay of weights."},
-    {"embedding-decay", OPTION_REAL, FIELD(config.embedding_decay), "0.2", 0, 100, NULL,
+    {"embedding-decay", OPTION_REAL, FIELD(config.embedding_decay), "1", 0, 100, NULL,
      "The same of items' and fields' embeddings."},
     {"dropout", OPTION_REAL, FIELD(config.dropout), "0", 0, 1, NULL,
      "The part of the hidden layers that is left out at random."},
@@ -170,9 +171,9 @@ static bool set_attention(const char *text, train_config *config)
         const char *name;
         train_attention attention;
     } names[] = {
-        {"vql", ATTENTION_VQL},   {"exact", ATTENTION_EXACT}, {"recent", ATTENTION_EXACT},
-        {"top", ATTENTION_TOP},   {"sdim", ATTENTION_HASH},   {"mean", ATTENTION_MEAN},
-        {"none", ATTENTION_NONE},
+        {"vql", ATTENTION_VQL},   {"exact", ATTENTION_EXACT},   {"recent", ATTENTION_EXACT},
+        {"top", ATTENTION_TOP},   {"search", ATTENTION_SEARCH}, {"sdim", ATTENTION_HASH},
+        {"mean", ATTENTION_MEAN}, {"none", ATTENTION_NONE},
     };
     const size_t length = strcspn(text, ":");
     uint32_t count = UINT32_MAX;
@@ -188,7 +189,7 @@ static bool set_attention(const char *text, train_config *config)
         config->max_history = count < config->max_history ? count : config->max_history;
         return parsed;
     }
-    if (config->attention == ATTENTION_TOP)
+    if (train_config_chooses(config))
         return parse_count(text + length, &config->attention_count);
     return text[length] == '\0';
 }
@@ -231,8 +232,8 @@ static command_status finish(train_fields *fields)
         return command_fail("data: required: --data FOLDER, VQL_DATA, or a line of the file of "
                             "--config");
     if (!set_attention(fields->attention, config))
-        return command_fail("attention is \"%s\", but takes vql, exact, recent:N, top:N, sdim, "
-                            "mean, none",
+        return command_fail("attention is \"%s\", but takes vql, exact, recent:N, top:N, "
+                            "search:N, sdim, mean, none",
                             fields->attention);
     if (!set_codewords(fields->codewords, config))
         return command_fail("codewords is \"%s\", but takes one number, or %u joined by commas",

@@ -12,7 +12,8 @@ enum {
 
 /* A block of impressions. */
 typedef struct panel_block {
-    uint32_t first; /* impression */
+    uint32_t first;      /* impression */
+    const float *shared; /* the panel's, from that impression on */
     size_t rows;
     loops_matrix queries; /* [rows, width], padded with zeros */
     loops_matrix slopes;  /* of o: likewise; backward */
@@ -31,7 +32,8 @@ static float *take(float **from, size_t count)
 bool panel_sees_keys(const train_pass *pass)
 {
     const train_attention kind = pass->model->config.attention;
-    return kind == ATTENTION_VQL || kind == ATTENTION_EXACT || kind == ATTENTION_TOP;
+    return kind == ATTENTION_VQL || kind == ATTENTION_EXACT ||
+           train_config_chooses(&pass->model->config);
 }
 
 train_panel panel_of(const train_pass *pass, pass_thread *thread, uint32_t head, size_t count,
@@ -67,10 +69,9 @@ void panel_gather(const train_panel *panel, size_t depth, const float *const *ro
     }
 }
 
-void panel_gather_across(const train_pass *pass, const train_panel *panel, const float *const *rows,
-                         loops_matrix across)
+void panel_gather_across(const train_pass *pass, const train_panel *panel, size_t depth,
+                         const float *const *rows, loops_matrix across)
 {
-    const size_t depth = pass->model->head_width;
     pass->loops->transpose(panel->count, depth, rows, across);
     for (size_t k = 0; k < depth; k++)
         for (size_t u = panel->count; u < panel->columns; u++)
@@ -102,6 +103,8 @@ static panel_block block_of(const train_pass *pass, pass_thread *thread, const t
     const size_t depth = pass->model->head_width;
     const size_t width = pass->model->config.width;
     panel_block made = {.first = first, .rows = rows};
+    if (panel->shared != NULL)
+        made.shared = panel->shared + (first - panel->first) * panel->columns;
     made.queries = (loops_matrix){take(&room, rows * panel->width), panel->width};
     made.slopes = (loops_matrix){take(&room, rows * panel->width), panel->width};
     made.narrow = (loops_matrix){take(&room, rows * panel->width), panel->width};
@@ -130,8 +133,10 @@ static void weigh(const train_pass *pass, pass_thread *thread, const train_panel
     for (size_t i = 0; i < block->rows; i++) {
         float *row = block->weights.at + i * panel->columns;
         const float *chosen = panel->weights;
-        if (config->attention == ATTENTION_TOP)
-            chosen = selection_top(&thread->select_room, panel, row, config->attention_count);
+        if (train_config_chooses(config))
+            chosen = selection_top(&thread->select_room, panel,
+                                   block->shared != NULL ? block->shared + i * panel->columns : row,
+                                   config->attention_count);
         if (config->attention == ATTENTION_HASH)
             chosen = selection_matches(pass, thread, panel, block->first + i);
         pass->loops->softmax(panel->columns, factor, chosen, row);

@@ -15,6 +15,8 @@ typedef struct train_panel {
     size_t width;          /* d, padded likewise */
     const float *weights;  /* κ: [columns], 0 beyond count */
     const uint32_t *slots; /* [count]: the rows of the columns; read by ATTENTION_HASH alone */
+    const float *shared;   /* q · k of all heads: [impressions from first on, columns], or NULL */
+    uint32_t first;        /* the moment's; with shared */
 
     /* What is filled in, zeros beyond count and d. */
     loops_matrix keys_across;   /* [d, columns], unless attention sees no keys */
@@ -37,8 +39,8 @@ train_panel panel_of(const train_pass *pass, pass_thread *thread, uint32_t head,
 /* Fills in a matrix of the panel from the columns' rows [count], of which each has d numbers. */
 void panel_gather(const train_panel *panel, size_t depth, const float *const *rows,
                   loops_matrix narrow);
-void panel_gather_across(const train_pass *pass, const train_panel *panel, const float *const *rows,
-                         loops_matrix across);
+void panel_gather_across(const train_pass *pass, const train_panel *panel, size_t depth,
+                         const float *const *rows, loops_matrix across);
 
 /* Writes the head's o of the moment's impressions into pass->inputs. */
 void panel_forward(const train_pass *pass, pass_thread *thread, const train_panel *panel,

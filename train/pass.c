@@ -47,6 +47,7 @@ static void free_thread(pass_thread *thread)
     free(thread->pointer_room.data);
     free(thread->head_room.data);
     free(thread->select_room.data);
+    free(thread->search_room.data);
     free(thread->chunk_room.data);
     free(thread->cache_room.data);
     free(thread->view_room.data);

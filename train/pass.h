@@ -33,8 +33,8 @@ typedef struct pass_thread {
     double commitment;                      /* Σ of rows' counts times ‖k - C_z‖² */
     double operations; /* of attention in this pass: multiplications and additions */
     memory_buffer slope_room, rows_room, kappa_room, map_room, column_room, gather_room, block_room,
-        pointer_room, head_room, select_room, chunk_room, cache_room, view_room, stack_room,
-        debt_room;
+        pointer_room, head_room, select_room, search_room, chunk_room, cache_room, view_room,
+        stack_room, debt_room;
 } pass_thread;
 
 typedef struct train_pass {

@@ -301,7 +301,8 @@ static void put_epochs(const journal *j, FILE *file)
 {
     const json_t *line;
     (void)fputs("<table><tr><th>epoch</th><th>attention over</th><th>loss</th><th>mean AUC, "
-                "validation</th><th>seconds</th><th></th></tr>\n",
+                "validation</th><th>seconds</th><th>GFLOP</th><th>part of the machine's peak</th>"
+                "<th></th></tr>\n",
                 file);
     for (size_t i = 0; (line = next_line(j, "epoch", &i)) != NULL;) {
         (void)fprintf(file, "<tr><th>%.0f</th><td>%s</td>", number(line, "epoch") + 1,
@@ -309,6 +310,9 @@ static void put_epochs(const journal *j, FILE *file)
         put_number(number(line, "loss"), 5, file);
         put_number(number(line, "validation"), 5, file);
         put_number(number(line, "seconds"), 5, file);
+        put_number(number(line, "gflop"), 5, file);
+        put_number(number(line, "gflop") / number(line, "seconds") / number(line, "peak_gflops"), 2,
+                   file);
         (void)fprintf(file, "<td>%s</td></tr>\n",
                       json_is_true(json_object_get(line, "best")) ? "best so far" : "");
     }

@@ -316,7 +316,7 @@ static void fill_panel(const train_scan *scan, const scan_view *view, train_pane
     for (uint32_t i = 0; i < view->within; i++)
         rows[view->codewords + i] =
             pass->seen_keys + slot_of(scan, view->chunk->base + i) * width + view->head * d;
-    panel_gather_across(pass, panel, rows, panel->keys_across);
+    panel_gather_across(pass, panel, d, rows, panel->keys_across);
     if (backward)
         panel_gather(panel, d, rows, panel->keys);
     for (size_t a = 0; a < view->codewords; a++)
@@ -325,7 +325,7 @@ static void fill_panel(const train_scan *scan, const scan_view *view, train_pane
         rows[view->codewords + i] =
             pass->seen_values + slot_of(scan, view->chunk->base + i) * width + view->head * d;
     if (backward)
-        panel_gather_across(pass, panel, rows, panel->values_across);
+        panel_gather_across(pass, panel, d, rows, panel->values_across);
     else
         panel_gather(panel, d, rows, panel->values);
 }

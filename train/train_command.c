@@ -1,17 +1,20 @@
 /*
  * vql-train without a command's name: learns a model from a log.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "checkpoint.h"
 #include "export.h"
 #include "journal.h"
+#include "new_file.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
@@ -161,8 +164,10 @@ static void on_epoch(void *context, const trainer_epoch *epoch)
     (void)fprintf(stderr, "epoch %" PRIu32 ": loss %.4f", epoch->epoch + 1, epoch->loss);
     for (uint32_t t = 0; s->judged && t < s->data->tasks; t++)
         (void)fprintf(stderr, ", %s AUC %.4f", s->tasks[t], s->validation.all[t].auc);
-    (void)fprintf(stderr, "%s, %.1f s%s\n", epoch->quantized ? ", over codewords" : "",
-                  epoch->seconds, epoch->best ? ", the best so far" : "");
+    (void)fprintf(stderr, "%s, %.1f s, %.3g GFLOP, %.2g %% of the peak%s\n",
+                  epoch->quantized ? ", over codewords" : "", epoch->seconds,
+                  epoch->operations / 1e9, 100.0 * epoch->operations / epoch->seconds / epoch->peak,
+                  epoch->best ? ", the best so far" : "");
     s->judged = false;
     s->line_ns = command_now_ns();
 }
@@ -297,6 +302,22 @@ static command_status run(session *s)
     return status;
 }
 
+/* Says why a file could not be written there when training is done. NULL is none to write. */
+static bool can_write(const char *field, const char *path)
+{
+    new_file file;
+    struct stat place;
+    if (path == NULL)
+        return true;
+    const bool folder = stat(path, &place) == 0 && S_ISDIR(place.st_mode);
+    int error = folder ? EISDIR : new_file_open(&file, path);
+    if (error == 0)
+        error = new_file_close(&file, false);
+    if (error != 0)
+        (void)command_fail("%s: %s: %s", field, path, strerror(error));
+    return error == 0;
+}
+
 command_status command_train(int argc, char *const *argv)
 {
     static session s;
@@ -306,12 +327,16 @@ command_status command_train(int argc, char *const *argv)
     if (!options_begin(argc, argv, &fields, &status))
         return status;
     s.fields = &fields;
-    if (dataset_read(fields.data, fields.min_count, &s.data, &error) == VQL_OK) {
+    if (!can_write("output", fields.output) || !can_write("report", fields.report) ||
+        !can_write("checkpoint", fields.checkpoint)) {
+        status = COMMAND_FAILED;
+    } else if (dataset_read(fields.data, fields.min_count, &s.data, &error) == VQL_OK) {
         status = run(&s);
         dataset_free(s.data);
     } else {
         status = command_fail("%s", error.text);
     }
+    s.fields = NULL;
     options_free(&fields);
     return status;
 }

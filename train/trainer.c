@@ -7,6 +7,7 @@
 
 #include "adam.h"
 #include "order.h"
+#include "peak.h"
 #include "trainer_data.h"
 
 static const double trainer_reseed_until = 0.9; /* of the planned steps */
@@ -50,6 +51,7 @@ vql_code trainer_new(const train_config *config, const dataset *data, trainer **
         trainer_free(made);
         return vql_fail(error, VQL_NO_MEMORY, "%u threads could not be started", config->threads);
     }
+    made->peak = peak_operations(made->crew);
     made->history = history_new(data);
     made->batch = batch_new(data, made->history);
     made->pass = pass_new(model, made->crew);
@@ -251,6 +253,7 @@ static void finish_epoch(trainer *t, const trainer_hooks *hooks)
         .commitment_loss = sums->commitment / sums->impressions,
         .seconds = sums->seconds,
         .operations = sums->operations,
+        .peak = t->peak,
         .impressions = (uint64_t)sums->impressions,
         .validation = validation,
         .best = judge(t, validation),

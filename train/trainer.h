@@ -45,6 +45,7 @@ typedef struct trainer_epoch {
     double loss;    /* the means of the epoch's steps */
     double commitment_loss;
     double operations; /* of the steps: multiplications and additions that are needed */
+    double peak;       /* so many a second the threads do at most, as measured at the start */
     double seconds;    /* of the steps, without validation */
     uint64_t impressions;
     double validation; /* what validate returned; NaN when there are no such impressions */

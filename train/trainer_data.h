@@ -43,6 +43,7 @@ struct trainer {
     trainer_sums sums;
     uint64_t reseeded[TRAIN_MAX_GROUPS]; /* in the epoch */
     uint64_t epoch_steps, steps;         /* planned */
+    double peak;                         /* operations a second, at most */
     uint32_t *order;                     /* [training impressions]: of the epoch under way */
     uint32_t *picks;                     /* [batch] */
     float *best[TRAIN_MAX_PARAMETERS];   /* the best epoch's values */

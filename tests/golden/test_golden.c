@@ -34,7 +34,7 @@ enum {
 static const struct {
     const char *name, *model, *answers;
 } MODELS[] = {
-    {"retail", VQL_SOURCE_DIR "/examples/retail/model.safetensors",
+    {"retail", VQL_SOURCE_DIR "/tests/golden/retail.safetensors",
      VQL_SOURCE_DIR "/tests/golden/retail.golden.jsonl.gz"},
     {"kuairand", VQL_SOURCE_DIR "/tests/golden/kuairand.safetensors",
      VQL_SOURCE_DIR "/tests/golden/kuairand.golden.jsonl.gz"},

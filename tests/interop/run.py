@@ -24,7 +24,7 @@ from vqld import Vqld
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MODELS = {
-    "retail": ROOT / "examples/retail/model.safetensors",
+    "retail": ROOT / "tests/golden/retail.safetensors",
     "kuairand": ROOT / "tests/golden/kuairand.safetensors",
 }
 THREADS = {1: "int16", 2: "f32", 4: "int16"}  # and the format of scoring with so many

@@ -29,7 +29,7 @@ sys.path[:0] = [str(HERE), str(ROOT / "tests/interop")]
 from server_sample import MALLOC_CONF, growth, take_sample
 from vqld import Vqld
 
-MODEL = ROOT / "examples/retail/model.safetensors"
+MODEL = ROOT / "tests/golden/retail.safetensors"
 GOLDEN = ROOT / "tests/golden/retail.golden.jsonl.gz"
 THREADS = 2
 KINDS = ("grpc", "grpc", "grpc", "ctl", "ctl")

@@ -36,10 +36,10 @@ static void load_model(const char *path)
     (void)add_model(path, NULL);
 }
 
-/* examples/retail: one task, one event type. */
+/* tests/golden: one task, one event type. */
 static inline void load_retail(void)
 {
-    load_model(VQL_SOURCE_DIR "/examples/retail/model.safetensors");
+    load_model(VQL_SOURCE_DIR "/tests/golden/retail.safetensors");
 }
 
 /* tests/golden: tasks click and long_view, five event types. */

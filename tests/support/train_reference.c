@@ -200,6 +200,17 @@ static double logit_of(const train_model *model, const double *query, const doub
     return model->config.attention == ATTENTION_MEAN ? 0.0 : sum / sqrt(model->head_width);
 }
 
+/* The logits as one head of all the width would have them; keys [count, D]. */
+static void whole_logits(const train_model *model, const double *query, const double *keys,
+                         uint32_t count, double *logits)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        logits[i] = 0.0;
+        for (uint32_t j = 0; j < model->config.width; j++)
+            logits[i] += query[j] * keys[(size_t)i * model->config.width + j];
+    }
+}
+
 /* Zeroes the weights of all events but those of the largest logits, of equal ones the last. */
 static void keep_largest(uint32_t count, uint32_t most, const double *logits, double *weights)
 {
@@ -221,10 +232,11 @@ static void attend(const train_reference *reference, const train_impression *imp
     if (count == 0 || model->config.attention == ATTENTION_NONE)
         return;
     double *values = take((size_t)count * model->config.width, sizeof *values);
+    double *keys = take((size_t)count * model->config.width, sizeof *keys);
     double *logits = take((size_t)count * 2, sizeof *logits), *weights = logits + count;
     for (uint32_t h = 0; h < model->config.heads; h++) {
         for (uint32_t i = 0; i < count; i++) {
-            double key[REFERENCE_WIDTH] = {0.0};
+            double *key = keys + (size_t)i * model->config.width;
             seen_row(reference, row_of(reference, impression, begin + i), key,
                      values + (size_t)i * model->config.width);
             const train_event *event =
@@ -234,7 +246,9 @@ static void attend(const train_reference *reference, const train_impression *imp
                 exp(logits[i]) *
                 kappa(reference, h, (double)(impression->time_ms - event->time_ms) / 3.6e6);
         }
-        if (model->config.attention == ATTENTION_TOP)
+        if (model->config.attention == ATTENTION_SEARCH)
+            whole_logits(model, query, keys, count, logits);
+        if (train_config_chooses(&model->config))
             keep_largest(count, model->config.attention_count, logits, weights);
         double all = 0.0;
         for (uint32_t i = 0; i < count; i++)
@@ -244,6 +258,7 @@ static void attend(const train_reference *reference, const train_impression *imp
                 o[j] += weights[i] / all * values[(size_t)i * model->config.width + j];
     }
     free(logits);
+    free(keys);
     free(values);
 }
 

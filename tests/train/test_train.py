@@ -84,7 +84,8 @@ class Training(unittest.TestCase):
         self.assertAlmostEqual(self.auc_of("recent:50", 4), 0.5, delta=CHANCE)
 
     def test_the_most_similar_events_do_not(self):
-        self.assertAlmostEqual(self.auc_of("top:50", 2), 0.5, delta=CHANCE)
+        for attention in ("top:50", "search:50"):
+            self.assertAlmostEqual(self.auc_of(attention, 2), 0.5, delta=CHANCE)
 
     def test_the_attention_error_is_within_its_bound(self):
         errors = made.trained["attention_error"]
@@ -205,6 +206,9 @@ class Mistakes(unittest.TestCase):
                 (["evaluate"], "MODEL: is missing; --help has the usage"),
                 (["generate", made.data], "items.tsv.gz: File exists"),
                 ([], "data: required: --data FOLDER"),
+                (["--data", made.data, "--output", "/nowhere/model"],
+                 "output: /nowhere/model: No such file or directory"),
+                (["--data", made.data, "--report", made.path], "Is a directory"),
         ):
             _, error = run(*words, code=1)
             self.assertIn(text, error)

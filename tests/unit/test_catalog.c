@@ -516,6 +516,7 @@ static void expect_trained(const char *path)
 START_TEST(test_trained)
 {
     expect_trained(VQL_SOURCE_DIR "/examples/retail/model.safetensors");
+    expect_trained(VQL_SOURCE_DIR "/tests/golden/retail.safetensors");
     expect_trained(VQL_SOURCE_DIR "/tests/golden/kuairand.safetensors");
 }
 END_TEST

@@ -127,7 +127,7 @@ static vql_model *parse_file(const char *path)
 
 START_TEST(test_retail)
 {
-    vql_model *model = parse_file(VQL_SOURCE_DIR "/examples/retail/model.safetensors");
+    vql_model *model = parse_file(VQL_SOURCE_DIR "/tests/golden/retail.safetensors");
     const vql_shape *shape = vql_model_shape(model);
     ck_assert_str_eq(vql_model_name(model), "retail");
     ck_assert_str_eq(vql_model_task(model, 0), "buy");
@@ -256,7 +256,7 @@ END_TEST
 START_TEST(test_bytes)
 {
     size_t count;
-    uint8_t *bytes = file_read(VQL_SOURCE_DIR "/examples/retail/model.safetensors", &count);
+    uint8_t *bytes = file_read(VQL_SOURCE_DIR "/tests/golden/retail.safetensors", &count);
     uint64_t header;
     memcpy(&header, bytes, sizeof header);
     vql_model *model = NULL;

@@ -478,7 +478,7 @@ END_TEST
 START_TEST(test_bound_of_a_trained_model)
 {
     catalog_fixture fixture =
-        fixture_from_file(VQL_SOURCE_DIR "/examples/retail/model.safetensors", ANY_TABLE);
+        fixture_from_file(VQL_SOURCE_DIR "/tests/golden/retail.safetensors", ANY_TABLE);
     check_bounds(&fixture, 1, "a trained model");
     fixture_free(&fixture);
 }

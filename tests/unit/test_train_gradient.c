@@ -148,6 +148,18 @@ START_TEST(top_events)
 }
 END_TEST
 
+static void search(train_config *config)
+{
+    config->attention = ATTENTION_SEARCH;
+    config->attention_count = 4;
+}
+
+START_TEST(search_events)
+{
+    check_config(search);
+}
+END_TEST
+
 static void mean(train_config *config)
 {
     config->attention = ATTENTION_MEAN;
@@ -232,6 +244,7 @@ int main(void)
     tcase_add_test(all, exact_keys);
     tcase_add_test(all, last_events);
     tcase_add_test(all, top_events);
+    tcase_add_test(all, search_events);
     tcase_add_test(all, mean_of_values);
     tcase_add_test(all, no_history);
     tcase_add_test(all, quantized_values);

@@ -46,6 +46,8 @@ static void add_epoch(journal *j, uint32_t epoch, double auc)
                                 .best = true,
                                 .loss = 0.5,
                                 .seconds = 2,
+                                .operations = 3e9,
+                                .peak = 6e9,
                                 .impressions = 1000,
                                 .validation = auc,
                                 .groups = 1,

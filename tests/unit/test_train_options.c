@@ -99,6 +99,10 @@ START_TEST(lists_and_attentions_are_read)
     ck_assert_int_eq(fields.config.attention, ATTENTION_EXACT);
     ck_assert_uint_eq(fields.config.max_history, 50);
     options_free(&fields);
+    ck_assert(load("--data d --attention search:7"));
+    ck_assert_int_eq(fields.config.attention, ATTENTION_SEARCH);
+    ck_assert_uint_eq(fields.config.attention_count, 7);
+    options_free(&fields);
     ck_assert(load("--data d --attention sdim --separate-context"));
     ck_assert_int_eq(fields.config.attention, ATTENTION_HASH);
     ck_assert(!fields.config.static_context);
@@ -126,6 +130,7 @@ START_TEST(what_does_not_fit_is_refused)
         "--data d --attention best",
         "--data d --attention top",
         "--data d --attention top:0",
+        "--data d --attention search",
         "--data d --attention recent:x",
         "--data d --attention exact:3",
         "--data d --codewords 1,2",

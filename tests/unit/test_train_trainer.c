@@ -216,7 +216,7 @@ START_TEST(learns)
     for (train_attention kind = ATTENTION_VQL; kind <= ATTENTION_MEAN; kind++) {
         train_config config = loop_config();
         config.attention = kind;
-        config.attention_count = kind == ATTENTION_TOP ? 5 : 0;
+        config.attention_count = train_config_chooses(&config) ? 5 : 0;
         config.epochs = 60;
         config.rate = 0.02;
         config.dropout = 0.0;

@@ -23,7 +23,7 @@ THREADS = os.environ["INTEROP_THREADS"]
 HAMMER_S = float(os.environ.get("MODELS_HAMMER_S", "4"))
 CYCLES = int(os.environ.get("MODELS_CYCLES", "12"))
 OTHER_MODEL = {"retail": "tests/golden/kuairand.safetensors",
-               "kuairand": "examples/retail/model.safetensors"}
+               "kuairand": "tests/golden/retail.safetensors"}
 
 FIRST_MS = 1_600_000_000_000
 AT_MS = FIRST_MS + 10_000_000_000
