@@ -32,7 +32,7 @@ typedef struct shard_options {
     uint32_t shed_target_ms, shed_interval_ms; /* of short requests: see shedder.h */
     retention_rules retention;                 /* zeros: all events are kept */
     struct meters *meters; /* of the thread, which count its work; may be NULL */
-    const news *news; /* of other servers that write the store; NULL: none does */
+    const news *news;      /* of other servers that write the store; NULL: none does */
 } shard_options;
 
 /*
