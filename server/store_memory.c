@@ -138,9 +138,9 @@ static store_code memory_info(store *s, uint64_t user_id, history_info *info)
 }
 
 static store_code memory_append(store *s, uint64_t user_id, event *events, size_t *count,
-                                history_info *info, store_code *code_later)
+                                history_info *info, store_code *later)
 {
-    (void)code_later;
+    *later = STORE_OK;
     memory_store *m = (memory_store *)s;
     history *h = find_or_make(m, user_id);
     if (!h || !reserve(h, *count))

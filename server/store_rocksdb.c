@@ -227,9 +227,9 @@ static void put_head(rocksdb_store *r, uint64_t user_id, const history_info *inf
 
 /* Records are put in the order of their keys, which is how RocksDB finds their places fastest. */
 static store_code rocksdb_append(store *s, uint64_t user_id, event *events, size_t *count,
-                                 history_info *info, store_code *code_later)
+                                 history_info *info, store_code *later)
 {
-    (void)code_later;
+    *later = STORE_OK;
     rocksdb_store *r = (rocksdb_store *)s;
     store_head *head;
     store_code code = remember(r, user_id, &head);

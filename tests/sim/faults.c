@@ -4,6 +4,7 @@
 
 #include "failing_h2.h"
 #include "world.h"
+#include "wrapped_malloc.h"
 
 #ifdef VQL_JEMALLOC
 #include <jemalloc/jemalloc.h>
@@ -12,10 +13,6 @@ size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 #endif
 
 static bool is_armed;
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *block, size_t bytes);
 
 bool faults_arm(bool armed)
 {

@@ -10,9 +10,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *block, size_t bytes);
+#include "wrapped_malloc.h"
+
 int __wrap_nghttp2_session_client_new(nghttp2_session **h2,
                                       const nghttp2_session_callbacks *callbacks, void *context);
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "wrapped_malloc.h"
+
 /* While armed, allocations are counted, and number fail_at fails. */
 static bool armed;
 static size_t allocations, fail_at;
@@ -17,13 +19,6 @@ static bool fails(void)
 {
     return armed && allocations++ == fail_at;
 }
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *block, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *block, size_t bytes);
 
 void *__wrap_malloc(size_t bytes)
 {

@@ -34,9 +34,9 @@ START_TEST(every_slot_has_a_channel)
     static redis_tags tags;
     char name[REDIS_KEY_BYTES];
     redis_tags_find(&tags);
-    for (uint16_t slot = 0; slot < REDIS_SLOTS; slot++) {
-        ck_assert_uint_eq(redis_slot(name, redis_slot_channel(&tags, slot, name)), slot);
-        ck_assert_uint_eq(redis_slot(name, redis_slot_probe(&tags, slot, name)), slot);
+    for (unsigned slot = 0; slot < REDIS_SLOTS; slot++) {
+        ck_assert_uint_eq(redis_slot(name, redis_slot_channel(&tags, (uint16_t)slot, name)), slot);
+        ck_assert_uint_eq(redis_slot(name, redis_slot_probe(&tags, (uint16_t)slot, name)), slot);
     }
 }
 END_TEST
@@ -153,6 +153,8 @@ static pthread_mutex_t dice_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void *answer_nonsense(void *argument)
 {
+    static const char seventeen[] = "*17\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n"
+                                    ":1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n";
     static const char *const answers[] = {
         "+OK\r\n",
         ":1\r\n",
@@ -163,9 +165,7 @@ static void *answer_nonsense(void *argument)
         "*2\r\n$0\r\n\r\n$0\r\n\r\n",
         "*2\r\n$3\r\nabc\r\n:7\r\n",
         "*2\r\n*1\r\n:1\r\n*0\r\n",
-        "*17\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:"
-        "1\r\n:1"
-        "\r\n:1\r\n:1\r\n",
+        seventeen,
         "-MOVED\r\n",
         "-MOVED 1 \r\n",
         "-ASK 99999 nowhere.invalid:0\r\n",
