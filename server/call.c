@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "call_log.h"
+#include "limit.h"
 #include "meters.h"
 #include "status_details.h"
 
@@ -244,20 +245,29 @@ static bool is_stuck(const call *c)
     return byte_queue_size(&c->output) > (window > 0 ? (size_t)window : 0);
 }
 
+/* Unread answers stay a while longer: a client that is still there resets the stream itself, and
+ * reports its own deadline rather than a cancellation by the server. */
 void call_expire(call *c)
 {
     session *s = c->session;
-    grpc_error error;
-    grpc_fail(&error, GRPC_DEADLINE_EXCEEDED, "deadline of %.9g ms passed",
-              (double)c->timeout_ns * 1e-6);
+    const bool overdue = c->overdue;
+    c->overdue = true;
     c->deadline_ns = UINT64_MAX;
     if (!s->broken && is_stuck(c)) {
-        byte_queue_clear(&c->output);
-        session_check(
-            s, nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, c->stream_id, NGHTTP2_CANCEL));
+        if (!overdue) {
+            c->deadline_ns = s->now_ns + LIMIT_OVERDUE_MS * UINT64_C(1000000);
+        } else {
+            byte_queue_clear(&c->output);
+            session_check(s, nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, c->stream_id,
+                                                       NGHTTP2_CANCEL));
+        }
     }
-    if (!c->over)
+    if (!c->over) {
+        grpc_error error;
+        grpc_fail(&error, GRPC_DEADLINE_EXCEEDED, "deadline of %.9g ms passed",
+                  (double)c->timeout_ns * 1e-6);
         call_abort(c, &error);
+    }
 }
 
 void call_set_data(call *c, void *data)

@@ -199,23 +199,45 @@ bool encode_delete(message_buffer *out, const job *j)
     return message_buffer_encode(out, vql_v1_DeleteResponse_fields, &answer);
 }
 
+/* One version in a list. What changes while others look is read once: encoding takes two passes,
+ * whose sizes must agree. */
+typedef struct listing {
+    source from;
+    vql_v1_Model model;
+} listing;
+
+static listing list_version(const model_set *models, size_t i)
+{
+    version *v = models->entries[i].version;
+    return (listing){
+        .from = {.version = v},
+        .model =
+            {
+                .active = i == models->active,
+                .items = vql_model_shape(v->model)->items,
+                .bytes = version_bytes(v),
+                .weight = models->entries[i].weight,
+                .ready = version_is_ready(v),
+                .users = atomic_load(&v->progress->users),
+                .users_done = atomic_load(&v->progress->users_done),
+            },
+    };
+}
+
+typedef struct listings {
+    listing entries[LIMIT_MODELS]; /* [count] */
+    size_t count;
+} listings;
+
 static bool write_models(pb_ostream_t *stream, const pb_field_t *field, void *const *argument)
 {
-    const model_set *models = *argument;
+    listings *models = *argument;
     for (size_t i = 0; i < models->count; i++) {
-        source from = {.version = models->entries[i].version};
-        const vql_v1_Model model = {
-            .name = {.funcs.encode = write_model_name, .arg = &from},
-            .active = i == models->active,
-            .tasks = {.funcs.encode = write_tasks, .arg = &from},
-            .event_types = {.funcs.encode = write_event_types, .arg = &from},
-            .items = vql_model_shape(from.version->model)->items,
-            .bytes = version_bytes(from.version),
-            .weight = models->entries[i].weight,
-            .ready = version_is_ready(from.version),
-            .users = atomic_load(&from.version->progress->users),
-            .users_done = atomic_load(&from.version->progress->users_done),
-        };
+        source *from = &models->entries[i].from;
+        vql_v1_Model model = models->entries[i].model;
+        model.name = (pb_callback_t){.funcs.encode = write_model_name, .arg = from};
+        model.tasks = (pb_callback_t){.funcs.encode = write_tasks, .arg = from};
+        model.event_types = (pb_callback_t){.funcs.encode = write_event_types, .arg = from};
         if (!pb_encode_tag_for_field(stream, field) ||
             !pb_encode_submessage(stream, vql_v1_Model_fields, &model))
             return false;
@@ -225,8 +247,11 @@ static bool write_models(pb_ostream_t *stream, const pb_field_t *field, void *co
 
 bool encode_models(message_buffer *out, const model_set *models)
 {
+    listings list = {.count = models->count};
+    for (size_t i = 0; i < models->count; i++)
+        list.entries[i] = list_version(models, i);
     const vql_v1_ListModelsResponse answer = {
-        .models = {.funcs.encode = write_models, .arg = (void *)(uintptr_t)models},
+        .models = {.funcs.encode = write_models, .arg = &list},
     };
     return message_buffer_encode(out, vql_v1_ListModelsResponse_fields, &answer);
 }

@@ -145,6 +145,9 @@ enum {
      */
     LIMIT_GET_EVENTS = 50000,
 
+    /* How long answers that nobody reads outlive their call's deadline, in milliseconds. */
+    LIMIT_OVERDUE_MS = 100,
+
     /*
      * What a server that is hardly overloaded asks a client to wait before it tries again, in
      * milliseconds, and how many times that at most.

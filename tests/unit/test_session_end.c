@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check_main.h"
+#include "limit.h"
 #include "session_rig.h"
 
 #define MS UINT64_C(1000000)
@@ -134,7 +135,8 @@ START_TEST(test_a_finished_call_does_not_expire)
 }
 END_TEST
 
-/* Answers that the client leaves unread do not outlive the deadline, the call finished or not. */
+/* Answers that the client leaves unread outlive the deadline by a little, in which the client may
+ * reset the streams itself, the call finished or not. */
 START_TEST(test_a_deadline_bounds_unread_answers)
 {
     session_rig unread;
@@ -149,6 +151,10 @@ START_TEST(test_a_deadline_bounds_unread_answers)
     session_rig_run(&unread);
     ck_assert_uint_eq(unread.finished, 1);
     ck_assert_uint_eq(unread.cancelled, 1);
+    ck_assert(!h2_client_answer(unread.client, finished)->closed);
+    ck_assert(!h2_client_answer(unread.client, open)->closed);
+    session_tick(unread.session, (100 + LIMIT_OVERDUE_MS) * MS);
+    session_rig_run(&unread);
     ck_assert(h2_client_answer(unread.client, finished)->reset);
     ck_assert_uint_eq(h2_client_answer(unread.client, finished)->reset_code, NGHTTP2_CANCEL);
     ck_assert(h2_client_answer(unread.client, open)->reset);
