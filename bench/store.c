@@ -1,5 +1,5 @@
 /*
- * What a store costs a running vqld: appends a second of 1 and of 64 clients, what scoring pays for
+ * What a store costs a running vqld: appends a second of 1, 64 and 512 clients, what scoring pays for
  * them, and the first scores of users whose caches are not in memory.
  *
  *   bench_store SERVER FOLDER [SECONDS]    fills the server, and measures
@@ -24,6 +24,7 @@
 enum {
     CHANNELS = 8,
     CLIENTS = 64,
+    MANY_CLIENTS = 512, /* enough that a commit never waits for them */
     USERS = 2000,
     EVENTS = 200,
     CANDIDATES = 100,
@@ -218,6 +219,8 @@ static void measure(bench *appending, bench *scoring, const char *folder, double
     print("appends, 1 client", &appending->appended, seconds);
     run(appending, CLIENTS, 0, seconds);
     print("appends, 64 clients", &appending->appended, seconds);
+    run(appending, MANY_CLIENTS, 0, seconds);
+    print("appends, 512 clients", &appending->appended, seconds);
     run(scoring, 0, 4, seconds);
     print("scores, 4 clients", &scoring->scored, seconds);
     uv_thread_t beside;

@@ -108,7 +108,7 @@ def ratio(above, below):
 def print_table(runs):
     fsync = "one fsync after the other"
     alone, beside = "scores, 4 clients", "scores beside 64 that append"
-    appends = rate("appends, 64 clients")
+    appends, many = rate("appends, 64 clients"), rate("appends, 512 clients")
     print_row("", DURABILITIES)
     print_row("---", ["---"] * len(DURABILITIES))
     row(runs, "one fsync after the other, a second", rate(fsync), "{:,.0f}")
@@ -117,6 +117,8 @@ def print_table(runs):
     row(runs, "… of memory's", ratio(appends, lambda _, run: appends(run["memory"], run)),
         "{:.2f}")
     row(runs, "… of one fsync after the other", ratio(appends, rate(fsync)), "{:.1f}")
+    row(runs, "appends a second, 512 clients", many, "{:,.0f}")
+    row(runs, "… of memory's", ratio(many, lambda _, run: many(run["memory"], run)), "{:.2f}")
     row(runs, "appends a second, beside 4 clients that score",
         rate("appends beside 4 that score"), "{:,.0f}")
     for which, name in ((1, "p50"), (2, "p99")):

@@ -92,7 +92,7 @@ static bool fail_with(database_error *error, const char *path, char *message)
     return false;
 }
 
-/* Refuses a format that is not known, and marks a new database as having the present one. */
+/* Refuses a format that is not known, and marks what is to be written as of the present one. */
 static bool check_format(database *d, const char *path, bool writable, database_error *error)
 {
     char *message = NULL;
@@ -108,15 +108,17 @@ static bool check_format(database *d, const char *path, bool writable, database_
         for (size_t i = 0; i < count && i < 4; i++)
             found |= (uint32_t)(uint8_t)value[i] << (8 * i);
         rocksdb_free(value);
-        if (count == 4 && found >= RECORD_FORMAT_OLDEST && found <= RECORD_FORMAT)
+        if (count != 4 || found < RECORD_FORMAT_OLDEST || found > RECORD_FORMAT) {
+            char text[96];
+            (void)snprintf(text, sizeof text, "format %u; this vqld knows formats %d to %d", found,
+                           RECORD_FORMAT_OLDEST, RECORD_FORMAT);
+            return fail(error, path, text);
+        }
+        if (found == RECORD_FORMAT || !writable)
             return true;
-        char text[96];
-        (void)snprintf(text, sizeof text, "format %u; this vqld knows formats %d to %d", found,
-                       RECORD_FORMAT_OLDEST, RECORD_FORMAT);
-        return fail(error, path, text);
-    }
-    if (!writable)
+    } else if (!writable) {
         return fail(error, path, "no store of vqld");
+    }
     const char format[4] = {RECORD_FORMAT};
     rocksdb_writeoptions_t *write = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(write, 1);

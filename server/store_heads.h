@@ -15,6 +15,7 @@
 /* One user. */
 typedef struct store_head {
     history_info info;
+    uint64_t recorded;       /* the sequence number in the record of the head */
     bool changed;            /* since the last commit */
     id_map fresh;            /* ids since then; the values mean nothing */
     struct store_head *next; /* of those that changed */

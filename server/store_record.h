@@ -7,7 +7,8 @@
  *   m "format"                      u32: RECORD_FORMAT
  *   m "items"                       what became of the UpsertItemsRequests: record_items
  *   m "probe"                       nothing: written to see whether anything can be
- *   u user 0                        the head: born, sequence, first, cleared, times, bytes
+ *   u user 0                        the head: born, sequence, first, cleared, times, bytes; of some
+ *                                   sequence number less than RECORD_HEAD_EVENTS before the last
  *   u user 1 model's fingerprint    its snapshot: "VQLS", version, CRC-32, born, sequence, cache
  *   u user 2 last sequence          events, RECORD_EVENTS at most, up to that sequence number
  *   u user 3 event id               nothing: the id was applied
@@ -23,9 +24,10 @@
 #include "store.h"
 
 enum {
-    RECORD_FORMAT = 2,
-    RECORD_FORMAT_OLDEST = 1, /* has no "items", and is else the same */
+    RECORD_FORMAT = 3,
+    RECORD_FORMAT_OLDEST = 1, /* has no "items"; in it and 2 a head is of the last event */
     RECORD_EVENTS = 256,
+    RECORD_HEAD_EVENTS = 32, /* after so many that the head does not know of it is written again */
     RECORD_EVENT_BYTES = 28,
     RECORD_HEAD_BYTES = 56,
     RECORD_ITEMS_BYTES = 9, /* of a key: 'i' and the number */

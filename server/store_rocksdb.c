@@ -89,35 +89,123 @@ static void put(rocksdb_store *r, record_key key, const char *value, size_t coun
     rocksdb_writebatch_put(r->batch, key.bytes, key.count, value, count);
 }
 
-static store_code rocksdb_info(store *s, uint64_t user_id, history_info *info)
+/*
+ * Takes events of the record that the iterator stands at, from *sequence on. False: it is no such
+ * record.
+ */
+static bool take_events(const rocksdb_iterator_t *at, uint64_t *sequence, event *out, size_t max,
+                        size_t *taken)
+{
+    uint64_t user_id, last;
+    record_kind kind;
+    size_t key_bytes, bytes;
+    const char *key = rocksdb_iter_key(at, &key_bytes);
+    const char *value = rocksdb_iter_value(at, &bytes);
+    const size_t count = record_events_count(bytes);
+    if (!record_key_parse(key, key_bytes, &user_id, &kind, &last) || kind != RECORD_EVENT ||
+        count == 0 || last < count || *sequence <= last - count)
+        return false;
+    for (size_t i = (size_t)(*sequence - 1 - (last - count)); i < count && *taken < max; i++) {
+        out[(*taken)++] = record_event(value, i);
+        (*sequence)++;
+    }
+    return true;
+}
+
+static store_code rocksdb_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
+                               size_t max, size_t *count)
 {
     rocksdb_store *r = (rocksdb_store *)s;
-    const store_head *head = store_heads_find(&r->heads, user_id);
+    *count = 0;
+    if (first_sequence == 0 || max == 0)
+        return STORE_OK;
+    const record_key first = record_key_numbered(user_id, RECORD_EVENT, first_sequence);
+    const record_key end = record_key_of(user_id, RECORD_ID);
+    rocksdb_readoptions_set_iterate_upper_bound(r->read, end.bytes, end.count);
+    rocksdb_iterator_t *at = rocksdb_create_iterator(r->db, r->read);
+    bool whole = true;
+    uint64_t sequence = first_sequence;
+    for (rocksdb_iter_seek(at, first.bytes, first.count);
+         whole && *count < max && rocksdb_iter_valid(at); rocksdb_iter_next(at))
+        whole = take_events(at, &sequence, out, max, count);
+    return end_reading(r, user_id, at, whole);
+}
+
+static size_t stored_bytes(const event *e)
+{
+    return RECORD_EVENT_BYTES + (e->id != 0 ? sizeof(record_key) : 0);
+}
+
+/* What comes after the events. */
+static history_info extend(history_info info, const event *events, size_t count)
+{
+    if (info.sequence == 0)
+        info.first = info.cleared = 1;
+    for (size_t i = 0; i < count; i++) {
+        const bool only = info.first > info.sequence;
+        if (only || events[i].time_ms < info.first_time_ms)
+            info.first_time_ms = events[i].time_ms;
+        if (only || events[i].time_ms > info.last_time_ms)
+            info.last_time_ms = events[i].time_ms;
+        info.sequence++;
+        info.bytes += stored_bytes(&events[i]);
+    }
+    return info;
+}
+
+/* Reads a user's head: what its record says, and the events after that. *recorded: the last that
+ * the record knows of. */
+static store_code read_head(rocksdb_store *r, uint64_t user_id, history_info *info,
+                            uint64_t *recorded)
+{
     char *value = NULL;
     size_t count = 0;
-    *info = head ? head->info : (history_info){0};
-    if (head)
-        return STORE_OK;
-    const store_code code = get(r, user_id, record_key_of(user_id, RECORD_HEAD), &value, &count);
+    *info = (history_info){0};
+    *recorded = 0;
+    store_code code = get(r, user_id, record_key_of(user_id, RECORD_HEAD), &value, &count);
     if (code != STORE_OK || !value)
         return code;
     const bool whole = record_head_parse(value, count, info);
     rocksdb_free(value);
-    return whole ? STORE_OK : damaged("head", user_id);
+    if (!whole)
+        return damaged("head", user_id);
+    *recorded = info->sequence;
+    event later[RECORD_HEAD_EVENTS];
+    do {
+        code =
+            rocksdb_read(&r->base, user_id, info->sequence + 1, later, RECORD_HEAD_EVENTS, &count);
+        *info = extend(*info, later, count);
+    } while (code == STORE_OK && count == RECORD_HEAD_EVENTS);
+    return code;
+}
+
+static store_code rocksdb_info(store *s, uint64_t user_id, history_info *info)
+{
+    rocksdb_store *r = (rocksdb_store *)s;
+    const store_head *head = store_heads_find(&r->heads, user_id);
+    uint64_t recorded;
+    if (!head)
+        return read_head(r, user_id, info, &recorded);
+    *info = head->info;
+    return STORE_OK;
 }
 
 /* What is remembered of the user from now on. */
 static store_code remember(rocksdb_store *r, uint64_t user_id, store_head **head)
 {
     history_info info;
+    uint64_t recorded;
     *head = store_heads_find(&r->heads, user_id);
     if (*head)
         return STORE_OK;
-    const store_code code = rocksdb_info(&r->base, user_id, &info);
+    const store_code code = read_head(r, user_id, &info, &recorded);
     if (code != STORE_OK)
         return code;
     *head = store_heads_add(&r->heads, user_id, &info);
-    return *head ? STORE_OK : STORE_NO_MEMORY;
+    if (!*head)
+        return STORE_NO_MEMORY;
+    (*head)->recorded = recorded;
+    return STORE_OK;
 }
 
 static size_t count_ids(const event *events, size_t count)
@@ -171,28 +259,6 @@ static store_code drop_repeated(rocksdb_store *r, uint64_t user_id, const store_
     return code;
 }
 
-static size_t stored_bytes(const event *e)
-{
-    return RECORD_EVENT_BYTES + (e->id != 0 ? sizeof(record_key) : 0);
-}
-
-/* What comes after the events. */
-static history_info extend(history_info info, const event *events, size_t count)
-{
-    if (info.sequence == 0)
-        info.first = info.cleared = 1;
-    for (size_t i = 0; i < count; i++) {
-        const bool only = info.first > info.sequence;
-        if (only || events[i].time_ms < info.first_time_ms)
-            info.first_time_ms = events[i].time_ms;
-        if (only || events[i].time_ms > info.last_time_ms)
-            info.last_time_ms = events[i].time_ms;
-        info.sequence++;
-        info.bytes += stored_bytes(&events[i]);
-    }
-    return info;
-}
-
 static void put_events(rocksdb_store *r, uint64_t user_id, const event *events, size_t count,
                        uint64_t sequence)
 {
@@ -218,14 +284,18 @@ static void put_ids(rocksdb_store *r, uint64_t user_id, store_head *head, const 
     }
 }
 
-static void put_head(rocksdb_store *r, uint64_t user_id, const history_info *info)
+static void put_head(rocksdb_store *r, uint64_t user_id, store_head *head)
 {
     char value[RECORD_HEAD_BYTES];
-    record_head_write(info, value);
+    record_head_write(&head->info, value);
     put(r, record_key_of(user_id, RECORD_HEAD), value, sizeof value);
+    head->recorded = head->info.sequence;
 }
 
-/* Records are put in the order of their keys, which is how RocksDB finds their places fastest. */
+/*
+ * Records are put in the order of their keys, which is how RocksDB finds their places fastest. The
+ * head is one of them now and then: who reads it reads the events after it.
+ */
 static store_code rocksdb_append(store *s, uint64_t user_id, event *events, size_t *count,
                                  history_info *info, store_code *later)
 {
@@ -244,7 +314,8 @@ static store_code rocksdb_append(store *s, uint64_t user_id, event *events, size
             head->info.born = rocksdb_get_latest_sequence_number(r->db);
         const uint64_t before = head->info.sequence;
         head->info = extend(head->info, events, *count);
-        put_head(r, user_id, &head->info);
+        if (before == 0 || head->info.sequence - head->recorded >= RECORD_HEAD_EVENTS)
+            put_head(r, user_id, head);
         put_events(r, user_id, events, *count, before);
         put_ids(r, user_id, head, events, *count);
         store_heads_change(&r->heads, head);
@@ -345,7 +416,7 @@ static store_code rocksdb_trim(store *s, uint64_t user_id, const history_info *l
     head->info.first_time_ms = left->first_time_ms;
     head->info.last_time_ms = left->last_time_ms;
     head->info.born = rocksdb_get_latest_sequence_number(r->db);
-    put_head(r, user_id, &head->info);
+    put_head(r, user_id, head);
     store_heads_change(&r->heads, head);
     return drop_snapshots(r, user_id, &(snapshot_keep){0});
 }
@@ -403,7 +474,7 @@ static store_code rocksdb_purge(store *s, uint64_t user_id, size_t max, bool *mo
     if (code != STORE_OK || purged == 0)
         return code;
     head->info = info;
-    put_head(r, user_id, &info);
+    put_head(r, user_id, head);
     store_heads_change(&r->heads, head);
     *more = info.cleared < info.first;
     return STORE_OK;
@@ -452,48 +523,6 @@ static store_code rocksdb_drop_applied(store *s, uint64_t user_id, event *events
 {
     rocksdb_store *r = (rocksdb_store *)s;
     return drop_repeated(r, user_id, store_heads_find(&r->heads, user_id), events, count);
-}
-
-/*
- * Takes events of the record that the iterator stands at, from *sequence on. False: it is no such
- * record.
- */
-static bool take_events(const rocksdb_iterator_t *at, uint64_t *sequence, event *out, size_t max,
-                        size_t *taken)
-{
-    uint64_t user_id, last;
-    record_kind kind;
-    size_t key_bytes, bytes;
-    const char *key = rocksdb_iter_key(at, &key_bytes);
-    const char *value = rocksdb_iter_value(at, &bytes);
-    const size_t count = record_events_count(bytes);
-    if (!record_key_parse(key, key_bytes, &user_id, &kind, &last) || kind != RECORD_EVENT ||
-        count == 0 || last < count || *sequence <= last - count)
-        return false;
-    for (size_t i = (size_t)(*sequence - 1 - (last - count)); i < count && *taken < max; i++) {
-        out[(*taken)++] = record_event(value, i);
-        (*sequence)++;
-    }
-    return true;
-}
-
-static store_code rocksdb_read(store *s, uint64_t user_id, uint64_t first_sequence, event *out,
-                               size_t max, size_t *count)
-{
-    rocksdb_store *r = (rocksdb_store *)s;
-    *count = 0;
-    if (first_sequence == 0 || max == 0)
-        return STORE_OK;
-    const record_key first = record_key_numbered(user_id, RECORD_EVENT, first_sequence);
-    const record_key end = record_key_of(user_id, RECORD_ID);
-    rocksdb_readoptions_set_iterate_upper_bound(r->read, end.bytes, end.count);
-    rocksdb_iterator_t *at = rocksdb_create_iterator(r->db, r->read);
-    bool whole = true;
-    uint64_t sequence = first_sequence;
-    for (rocksdb_iter_seek(at, first.bytes, first.count);
-         whole && *count < max && rocksdb_iter_valid(at); rocksdb_iter_next(at))
-        whole = take_events(at, &sequence, out, max, count);
-    return end_reading(r, user_id, at, whole);
 }
 
 /* One that is damaged is none: the events are all there. */

@@ -35,12 +35,13 @@ static bool end_user(walk *w)
 {
     if (!w->begun)
         return true;
-    if (w->any ? w->last != w->head.sequence : w->head.first <= w->head.sequence)
-        return fail(w, "the head's sequence is not the last event's");
+    if (w->any ? w->last < w->head.sequence || w->last - w->head.sequence >= RECORD_HEAD_EVENTS
+               : w->head.first <= w->head.sequence)
+        return fail(w, "the head is not that of the last events");
     if (w->ids != w->ids_of_events)
         return fail(w, "the ids that were applied are not those of the events");
     w->totals->users++;
-    w->totals->events += w->head.sequence - w->head.first + 1;
+    w->totals->events += (w->any ? w->last : w->head.sequence) - w->head.first + 1;
     w->totals->ids += w->ids;
     return true;
 }

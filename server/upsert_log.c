@@ -236,15 +236,12 @@ static bool keep_one(void *context, uint64_t number, const uint8_t *message, siz
     return !c->failed;
 }
 
-/* Writes it, and that the log is compacted, which vqld of before the present format cannot read. */
+/* Writes it, and that the log is compacted. */
 static store_code commit(upsert_log *l, rocksdb_writebatch_t *batch, const record_items *compacted)
 {
-    static const char format[4] = {RECORD_FORMAT};
     char value[RECORD_COMPACTION_BYTES], *failure = NULL;
     record_items_write(compacted, value);
     rocksdb_writebatch_put(batch, record_items_key, strlen(record_items_key), value, sizeof value);
-    rocksdb_writebatch_put(batch, record_format_key, strlen(record_format_key), format,
-                           sizeof format);
     rocksdb_writeoptions_t *synced = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(synced, 1);
     rocksdb_write(l->db, synced, batch, &failure);

@@ -475,11 +475,11 @@ START_TEST(a_newer_format_is_refused)
 {
     char *message = NULL;
     rocksdb_writeoptions_t *options = rocksdb_writeoptions_create();
-    rocksdb_put(database_handle(d), options, "mformat", 7, "\3\0\0\0", 4, &message);
+    rocksdb_put(database_handle(d), options, "mformat", 7, "\4\0\0\0", 4, &message);
     rocksdb_writeoptions_destroy(options);
     ck_assert_ptr_null(message);
     close_stores();
-    expect_refusal("format 3; this vqld knows formats 1 to 2");
+    expect_refusal("format 4; this vqld knows formats 1 to 3");
     folder_remove(folder);
     setup_disk();
 }
