@@ -1,5 +1,5 @@
 /*
- * What a store costs a running vqld: appends a second of 1, 64 and 512 clients, what scoring pays for
+ * What a store costs a running vqld: appends of 1, 64 and 512 clients, what scoring pays for
  * them, and the first scores of users whose caches are not in memory.
  *
  *   bench_store SERVER FOLDER [SECONDS]    fills the server, and measures

@@ -13,8 +13,10 @@
 /* A host name of DNS has at most 253 bytes, a port's number five. */
 #define MAX_HOST_BYTES 254
 #define MAX_PORT_BYTES 6
+#define MAX_PATH_BYTES 108 /* as in struct sockaddr_un */
 
 static const char bearer[] = "Bearer ";
+static const char unix_prefix[] = "unix:";
 
 /* A transport and its place in its channel. */
 typedef struct member {
@@ -26,9 +28,9 @@ typedef struct member {
 struct vqlc_channel {
     uv_loop_t *loop;
     vqlc_channel_options options;
-    char server[MAX_HOST_BYTES + MAX_PORT_BYTES + 3]; /* as given: the calls' :authority */
-    char host[MAX_HOST_BYTES];
-    char port[MAX_PORT_BYTES];
+    char server[MAX_HOST_BYTES + MAX_PORT_BYTES + 3]; /* as given */
+    char host[MAX_HOST_BYTES];                        /* or the path of a Unix socket */
+    char port[MAX_PORT_BYTES];                        /* "": of a Unix socket */
     transport_security security;
     char authorization[sizeof bearer + VQLC_MAX_TOKEN_BYTES]; /* "": none */
     list_link members;
@@ -53,6 +55,11 @@ void vqlc_channel_defaults(vqlc_channel_options *options)
         .min_backoff_ms = 1000,
         .max_backoff_ms = 120000,
     };
+}
+
+static bool is_unix(const vqlc_channel *channel)
+{
+    return channel->port[0] == '\0';
 }
 
 static void free_channel(vqlc_channel *channel)
@@ -101,7 +108,7 @@ static void renew_current(vqlc_channel *channel)
     if (m == NULL)
         return;
     const engine_options options = {
-        .authority = channel->server,
+        .authority = is_unix(channel) ? "localhost" : channel->server,
         .authorization = channel->authorization[0] != '\0' ? channel->authorization : NULL,
         .encrypted = channel->security.tls != NULL,
         .max_message_bytes = channel->options.max_message_bytes,
@@ -168,12 +175,12 @@ static const transport_handler transport_callbacks = {
     .on_closed = on_transport_closed,
 };
 
-static void on_attempt_done(void *context, uv_tcp_t *tcp, const char *why)
+static void on_attempt_done(void *context, uv_stream_t *socket, const char *why)
 {
     vqlc_channel *channel = context;
     channel->attempt = NULL;
-    if (tcp != NULL) {
-        transport_attach(channel->current, tcp);
+    if (socket != NULL) {
+        transport_attach(channel->current, socket);
         return;
     }
     schedule_retry(channel);
@@ -193,9 +200,9 @@ static const connector_handler connector_callbacks = {
 static void begin_attempt(vqlc_channel *channel)
 {
     channel->attempt_ms = uv_now(channel->loop);
-    const int error = connector_start(channel->loop, channel->host, channel->port,
-                                      channel->options.connect_timeout_ms, &connector_callbacks,
-                                      channel, &channel->attempt);
+    const int error = connector_start(
+        channel->loop, channel->host, is_unix(channel) ? NULL : channel->port,
+        channel->options.connect_timeout_ms, &connector_callbacks, channel, &channel->attempt);
     if (error == 0) {
         channel->parts++;
     } else {
@@ -225,9 +232,15 @@ static bool copy(char *out, size_t capacity, const char *text, size_t length)
     return true;
 }
 
-/* Splits "HOST:PORT" or "[IPV6]:PORT". */
+/* Splits "HOST:PORT" or "[IPV6]:PORT", or takes the path of "unix:/PATH". */
 static bool parse_server(vqlc_channel *channel, const char *server)
 {
+    if (strncmp(server, unix_prefix, strlen(unix_prefix)) == 0) {
+        const char *path = server + strlen(unix_prefix);
+        return path[0] == '/' && strlen(path) < MAX_PATH_BYTES &&
+               copy(channel->server, sizeof channel->server, server, strlen(server)) &&
+               copy(channel->host, sizeof channel->host, path, strlen(path));
+    }
     const char *colon = strrchr(server, ':');
     if (colon == NULL || !copy(channel->server, sizeof channel->server, server, strlen(server)) ||
         !copy(channel->port, sizeof channel->port, colon + 1, strlen(colon + 1)) ||
@@ -273,6 +286,8 @@ int vqlc_channel_open(uv_loop_t *loop, const char *server, const vqlc_channel_op
     else
         vqlc_channel_defaults(&channel->options);
     if (!set_token(channel, channel->options.token))
+        goto free_it;
+    if (channel->options.tls != NULL && is_unix(channel))
         goto free_it;
     channel->options.token = NULL; /* the caller's, and not needed any more */
     channel->security = (transport_security){

@@ -18,7 +18,7 @@ struct connector {
     bool resolving;
     struct addrinfo *addresses;
     struct addrinfo *next_address;
-    uv_tcp_t *tcp; /* being connected */
+    uv_stream_t *socket; /* being connected */
     uv_connect_t connection;
 };
 
@@ -36,7 +36,7 @@ static void on_timer_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-static void on_tcp_closed(uv_handle_t *handle)
+static void on_socket_closed(uv_handle_t *handle)
 {
     free(handle);
 }
@@ -48,9 +48,9 @@ static void stop(connector *c)
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
     if (c->resolving)
         (void)uv_cancel((uv_req_t *)&c->resolution);
-    if (c->tcp != NULL) {
-        uv_close((uv_handle_t *)c->tcp, on_tcp_closed);
-        c->tcp = NULL;
+    if (c->socket != NULL) {
+        uv_close((uv_handle_t *)c->socket, on_socket_closed);
+        c->socket = NULL;
     }
 }
 
@@ -62,10 +62,10 @@ static void fail(connector *c, const char *why)
 
 static void succeed(connector *c)
 {
-    uv_tcp_t *tcp = c->tcp;
-    c->tcp = NULL;
+    uv_stream_t *socket = c->socket;
+    c->socket = NULL;
     stop(c);
-    c->handler->on_done(c->context, tcp, NULL);
+    c->handler->on_done(c->context, socket, NULL);
 }
 
 static void on_timeout(uv_timer_t *timer)
@@ -85,8 +85,8 @@ static void on_connected(uv_connect_t *request, int status)
         if (status == 0) {
             succeed(c);
         } else {
-            uv_close((uv_handle_t *)c->tcp, on_tcp_closed);
-            c->tcp = NULL;
+            uv_close((uv_handle_t *)c->socket, on_socket_closed);
+            c->socket = NULL;
             try_next(c, status);
         }
     }
@@ -107,10 +107,28 @@ static int connect_to(connector *c, const struct sockaddr *address)
     c->connection.data = c;
     const int error = uv_tcp_connect(&c->connection, tcp, address, on_connected);
     if (error != 0) {
-        uv_close((uv_handle_t *)tcp, on_tcp_closed);
+        uv_close((uv_handle_t *)tcp, on_socket_closed);
         return error;
     }
-    c->tcp = tcp;
+    c->socket = (uv_stream_t *)tcp;
+    c->pending++;
+    return 0;
+}
+
+/* The same with a Unix socket, whose errors all come by the callback. */
+static int connect_to_path(connector *c, const char *path)
+{
+    uv_pipe_t *pipe = malloc(sizeof *pipe);
+    if (pipe == NULL)
+        return UV_ENOMEM;
+    const int unmade = uv_pipe_init(c->timer.loop, pipe, 0);
+    if (unmade != 0) {
+        free(pipe);
+        return unmade;
+    }
+    c->connection.data = c;
+    uv_pipe_connect(&c->connection, pipe, path, on_connected);
+    c->socket = (uv_stream_t *)pipe;
     c->pending++;
     return 0;
 }
@@ -149,14 +167,19 @@ int connector_start(uv_loop_t *loop, const char *host, const char *port, uint32_
     c->context = context;
     c->timeout_ms = timeout_ms;
     c->resolution.data = c;
+    c->timer.loop = loop;
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    const int error = uv_getaddrinfo(loop, &c->resolution, on_resolved, host, port, &hints);
+    const int error = port == NULL
+                          ? connect_to_path(c, host)
+                          : uv_getaddrinfo(loop, &c->resolution, on_resolved, host, port, &hints);
     if (error != 0) {
         free(c);
         return error;
     }
-    c->resolving = true;
-    c->pending++;
+    if (port != NULL) {
+        c->resolving = true;
+        c->pending++;
+    }
     (void)uv_timer_init(loop, &c->timer);
     c->timer.data = c;
     (void)uv_timer_start(&c->timer, on_timeout, timeout_ms, 0);

@@ -10,7 +10,7 @@
 #include "decimal.h"
 
 static const ctl_option common_options[] = {
-    {"server", "VQL_SERVER", "HOST:PORT", "127.0.0.1:7070", "the server to ask"},
+    {"server", "VQL_SERVER", "HOST:PORT", "127.0.0.1:7070", "the server to ask; or unix:/PATH"},
     {"deadline", "VQL_DEADLINE", "MS", "10000", "how long an answer may take; 0: for ever"},
     {"format", "VQL_FORMAT", "table|json", "table", "how answers are printed"},
     {"tls", "VQL_TLS", NULL, NULL, "speak TLS; any option of TLS asks for it, too"},

@@ -32,7 +32,7 @@ void ctl_channel_clear(ctl_channel *c)
 void ctl_channel_complain(const ctl_channel *c, int error)
 {
     if (error == UV_EINVAL)
-        ctl_complain("--server %s: must be HOST:PORT%s", c->server,
+        ctl_complain("--server %s: must be HOST:PORT, or unix:/PATH without TLS%s", c->server,
                      c->options.token != NULL ? ", and a token visible ASCII characters" : "");
     else
         ctl_complain("--server %s: %s", c->server, uv_strerror(error));

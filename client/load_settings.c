@@ -67,7 +67,8 @@ static const option options[] = {
      "Check every answer's form, and one score in eight against the answer to the same request "
      "that libvqlclient got before the run."},
     {"verify-server", OPTION_TEXT, FIELD(verify_server), NULL, 1, 300, NULL,
-     "The server, HOST:PORT, that --verify takes for right. Without it: that of --server."},
+     "The server, HOST:PORT or unix:/PATH, that --verify takes for right. Without it: that of "
+     "--server."},
     {"search", OPTION_REAL, FIELD(search), "0", 0, 3600000, NULL,
      "Find the highest rate at which 99 of 100 calls are answered within so many milliseconds of "
      "when they were due. Each trial takes --warmup and --duration. 0: do not."},

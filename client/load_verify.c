@@ -128,7 +128,8 @@ static void ask_all(load_verify *v, uv_loop_t *loop)
     options.token = v->bench->dialing.token[0] != '\0' ? v->bench->dialing.token : NULL;
     const int error = vqlc_channel_open(loop, server, &options, &channel);
     if (error != 0) {
-        set_error(v, server, error == UV_EINVAL ? "is not HOST:PORT" : uv_strerror(error));
+        set_error(v, server,
+                  error == UV_EINVAL ? "is not HOST:PORT or unix:/PATH" : uv_strerror(error));
         return;
     }
     const int64_t time_ms = wall_ms();

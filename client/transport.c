@@ -19,7 +19,7 @@ struct transport {
     uint64_t handshake_due_ns; /* UINT64_MAX: there is none, or it is done */
     const transport_handler *handler;
     void *context;
-    uv_tcp_t *tcp;       /* NULL before transport_attach and once it is being closed */
+    uv_stream_t *socket; /* NULL before transport_attach and once it is being closed */
     uv_timer_t deadline; /* engine_due */
     uint64_t armed_ns;   /* what deadline is set to; UINT64_MAX: stopped */
     uv_idle_t turn;      /* active while there is something to do in the next turn */
@@ -48,7 +48,7 @@ static void on_handle_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-static void on_tcp_closed(uv_handle_t *handle)
+static void on_socket_closed(uv_handle_t *handle)
 {
     transport *t = handle->data;
     free(handle);
@@ -57,10 +57,10 @@ static void on_tcp_closed(uv_handle_t *handle)
 
 static void take_down(transport *t, const char *why)
 {
-    if (t->tcp == NULL)
+    if (t->socket == NULL)
         return;
-    uv_close((uv_handle_t *)t->tcp, on_tcp_closed);
-    t->tcp = NULL;
+    uv_close((uv_handle_t *)t->socket, on_socket_closed);
+    t->socket = NULL;
     engine_lost(t->engine, why);
     if (!t->closing)
         t->handler->on_down(t->context, t, why);
@@ -111,7 +111,7 @@ static size_t drain_engine(void *context, uint8_t *out, size_t capacity)
 /* Sends what the engine has to send, one buffer of it at a time. */
 static void flush(transport *t)
 {
-    if (t->tcp == NULL || t->writing) {
+    if (t->socket == NULL || t->writing) {
         t->more = t->writing;
         return;
     }
@@ -123,7 +123,7 @@ static void flush(transport *t)
         return;
     t->write.data = t;
     const uv_buf_t buffer = uv_buf_init((char *)t->out, (unsigned)bytes);
-    const int error = uv_write(&t->write, (uv_stream_t *)t->tcp, &buffer, 1, on_written);
+    const int error = uv_write(&t->write, t->socket, &buffer, 1, on_written);
     if (error != 0) {
         take_down(t, uv_strerror(error));
         return;
@@ -197,7 +197,7 @@ static void on_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 static void read_tunnel(transport *t, size_t count)
 {
     tunnel_feed(t->tunnel, t->in, count);
-    while (t->tcp != NULL) {
+    while (t->socket != NULL) {
         const uint8_t *bytes;
         const size_t decrypted = tunnel_read(t->tunnel, &bytes);
         if (t->handshake_due_ns != UINT64_MAX && tunnel_ready(t->tunnel)) {
@@ -261,20 +261,22 @@ static bool begin_handshake(transport *t)
     return t->tunnel != NULL;
 }
 
-void transport_attach(transport *t, uv_tcp_t *tcp)
+void transport_attach(transport *t, uv_stream_t *socket)
 {
-    tcp->data = t;
-    t->tcp = tcp;
+    socket->data = t;
+    t->socket = socket;
     t->handles++;
-    (void)uv_tcp_nodelay(tcp, 1);
-    (void)uv_tcp_keepalive(tcp, 1, KEEPALIVE_SECONDS);
+    if (socket->type == UV_TCP) {
+        (void)uv_tcp_nodelay((uv_tcp_t *)socket, 1);
+        (void)uv_tcp_keepalive((uv_tcp_t *)socket, 1, KEEPALIVE_SECONDS);
+    }
     int error = 0;
     if (t->security->tls == NULL)
         engine_open(t->engine, uv_hrtime());
     else if (!begin_handshake(t))
         error = UV_ENOMEM;
     if (error == 0)
-        error = uv_read_start((uv_stream_t *)tcp, on_buffer, on_read);
+        error = uv_read_start(socket, on_buffer, on_read);
     if (error != 0) {
         take_down(t, uv_strerror(error));
         return;
@@ -292,9 +294,9 @@ void transport_close(transport *t)
     if (t->closing)
         return;
     t->closing = true;
-    if (t->tcp != NULL) {
-        uv_close((uv_handle_t *)t->tcp, on_tcp_closed);
-        t->tcp = NULL;
+    if (t->socket != NULL) {
+        uv_close((uv_handle_t *)t->socket, on_socket_closed);
+        t->socket = NULL;
     }
     uv_close((uv_handle_t *)&t->deadline, on_handle_closed);
     uv_close((uv_handle_t *)&t->turn, on_handle_closed);

@@ -37,10 +37,11 @@ transport *transport_new(uv_loop_t *loop, const engine_options *options,
                          void *context);
 
 /*
- * Gives it its socket, connected and allocated by malloc; only once. It is the connection's from
- * now on, even when it fails at once and on_down comes from inside this function.
+ * Gives it its socket, a uv_tcp_t or uv_pipe_t, connected and allocated by malloc; only once. It is
+ * the connection's from now on, even when it fails at once and on_down comes from inside this
+ * function.
  */
-void transport_attach(transport *t, uv_tcp_t *tcp);
+void transport_attach(transport *t, uv_stream_t *socket);
 
 /* Its engine, for starting calls and moving those that wait. */
 engine *transport_engine(transport *t);

@@ -40,7 +40,7 @@ train_config train_config_default(void)
         .weight_decay = 1e-4,
         .embedding_decay = 1.0,
         .commitment = 0.01,
-        .codebook_memory = 0.99,
+        .codebook_memory = 0.95,
         .count_memory = 0.995,
         .reseed_every = 20,
         .seed = 1,

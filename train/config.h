@@ -71,7 +71,7 @@ typedef struct train_config {
     double embedding_decay; /* of item and field embeddings, instead of weight_decay */
     double dropout;         /* of the head's hidden layers: 0 ≤ p < 1 */
     double commitment;      /* β */
-    double codebook_memory; /* 0.99 of N ← 0.99 N + 0.01 n */
+    double codebook_memory; /* 0.95 of N ← 0.95 N + 0.05 n */
     double count_memory;    /* 0.995 of cnt ← 0.995 cnt + 0.005 batch count */
     uint32_t reseed_every;  /* steps; 0: never */
     uint64_t seed;

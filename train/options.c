@@ -101,7 +101,7 @@ static const option options[] = {
      "The part of the hidden layers that is left out at random."},
     {"commitment", OPTION_REAL, FIELD(config.commitment), "0.01", 0, 100, NULL,
      "What a key's distance from its codeword weighs in the loss."},
-    {"codebook-memory", OPTION_REAL, FIELD(config.codebook_memory), "0.99", 0, 1, NULL,
+    {"codebook-memory", OPTION_REAL, FIELD(config.codebook_memory), "0.95", 0, 1, NULL,
      "What part of a codeword's running mean a step keeps."},
     {"count-memory", OPTION_REAL, FIELD(config.count_memory), "0.995", 0, 1, NULL,
      "What part of the items' running counts a step keeps."},

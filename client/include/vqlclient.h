@@ -1,7 +1,7 @@
 /*
  * libvqlclient: an asynchronous client of the vql server, on a libuv loop that the caller owns.
  *
- *   vqlc_channel   one server (HOST:PORT), connected and reconnected in the background
+ *   vqlc_channel   one server, connected and reconnected in the background
  *   vqlc_call      one request, one answer: vqlc_score, vqlc_append, vqlc_get, vqlc_delete, ...
  *   vqlc_stream    many requests, one answer each, in order: vqlc_score_stream, vqlc_append_stream
  *
@@ -109,10 +109,11 @@ typedef struct vqlc_channel_options {
 void vqlc_channel_defaults(vqlc_channel_options *options);
 
 /*
- * Makes a channel to `server` ("HOST:PORT", "[IPV6]:PORT") and begins to connect. options may be
- * NULL: the defaults. Returns 0, UV_EINVAL when server is not of that form or the token not 1 to
- * VQLC_MAX_TOKEN_BYTES visible ASCII characters, UV_ENOMEM, or another error of libuv;
- * *channel is set only with 0. The loop does not end while the channel is open.
+ * Makes a channel to `server` ("HOST:PORT", "[IPV6]:PORT", or "unix:/PATH", which is without TLS)
+ * and begins to connect. options may be NULL: the defaults. Returns 0, UV_EINVAL when server is not
+ * of that form or the token not 1 to VQLC_MAX_TOKEN_BYTES visible ASCII characters, UV_ENOMEM, or
+ * another error of libuv; *channel is set only with 0. The loop does not end while the channel is
+ * open.
  */
 int vqlc_channel_open(uv_loop_t *loop, const char *server, const vqlc_channel_options *options,
                       vqlc_channel **channel);

@@ -88,9 +88,10 @@ class SecurityTest(InteropTest):
                                     metadata=bearer(token) if token else None)
 
     def ctl(self, server, *words, environment=None):
-        """vqlctl's exit code and what it printed."""
+        """vqlctl's exit code and what it printed, of a server or its address."""
         done = subprocess.run(
-            [os.environ["INTEROP_VQLCTL"], "--server", self.name_of(server), *map(str, words)],
+            [os.environ["INTEROP_VQLCTL"], "--server",
+             server if isinstance(server, str) else self.name_of(server), *map(str, words)],
             env=os.environ | (environment or {}), capture_output=True, text=True,
             timeout=CALL_S, check=False)
         return done.returncode, done.stdout + done.stderr
@@ -374,6 +375,11 @@ class ListenerTest(SecurityTest):
         self.assertEqual(len(server.addresses), 3)
         self.score(self.connect_tls(server))
         self.score(self.connect(f"unix:{path}"))
+        code, printed = self.ctl(f"unix:{path}", "models")
+        self.assertEqual(code, 0, printed)
+        code, printed = self.ctl(f"unix:{path}", "--tls", "models")
+        self.assertEqual(code, 1, printed)
+        self.assertIn("unix:/PATH without TLS", printed)
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
         server.terminate()
         self.assertEqual(server.wait(), 0, server.log())
