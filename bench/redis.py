@@ -17,7 +17,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).parent.parent
 sys.path += [str(ROOT / "tests/redis"), str(ROOT / "tests/interop")]
 
-from redis_cluster import RedisCluster  # noqa: E402
+from redis_cluster import RedisCluster, used_bytes  # noqa: E402
 from vqld import Vqld  # noqa: E402
 
 MODEL = ROOT / "examples/retail/model.safetensors"
@@ -47,15 +47,6 @@ def load(arguments, server, mix):
     return result["ok_per_s"], latency["50"] / 1e6, latency["99"] / 1e6
 
 
-def used(cluster):
-    """The bytes that the primaries have in use."""
-    total = 0
-    for node in cluster.primaries():
-        lines = node.call("INFO", "memory").decode().splitlines()
-        total += int(next(x for x in lines if x.startswith("used_memory:")).partition(":")[2])
-    return total
-
-
 def measure(arguments, store, durability):
     """Appends to users, then scores of them by a server that has room for few of their caches."""
     def serve(*options):
@@ -74,7 +65,7 @@ def main():
     found = {}
     for _ in range(arguments.runs):
         with RedisCluster() as cluster, tempfile.TemporaryDirectory() as folder:
-            before = used(cluster)
+            before = used_bytes(cluster)
             for name, store, durability in (("memory", "memory", "memory"),
                                             ("rocksdb, async", f"rocksdb:{folder}/s", "async"),
                                             ("redis, async", cluster.url, "async"),
@@ -82,7 +73,7 @@ def main():
                 for line, figures in measure(arguments, store, durability):
                     found.setdefault((name, line), []).append(figures)
             keys = sum(node.call("DBSIZE") for node in cluster.primaries())
-            print(f"{(used(cluster) - before) / keys:.0f} bytes a user in redis")
+            print(f"{(used_bytes(cluster) - before) / keys:.0f} bytes a user in redis")
     print("| store | calls | a second | p50 ms | p99 ms |\n| --- | --- | --- | --- | --- |")
     for (name, line), runs in found.items():
         rate, p50, p99 = (statistics.median(column) for column in zip(*runs))

@@ -128,6 +128,8 @@ static ssize_t read_output(nghttp2_session *h2, int32_t stream_id, uint8_t *out,
 {
     (void)context;
     call *c = source->ptr;
+    if (c->cut)
+        return NGHTTP2_ERR_DEFERRED;
     const bool clogged = call_is_clogged(c);
     const size_t size = byte_queue_size(&c->output);
     const size_t taken = size < capacity ? size : capacity;
@@ -245,22 +247,21 @@ static bool is_stuck(const call *c)
     return byte_queue_size(&c->output) > (window > 0 ? (size_t)window : 0);
 }
 
-/* Unread answers stay a while longer: a client that is still there resets the stream itself, and
- * reports its own deadline rather than a cancellation by the server. */
+/*
+ * Answers that the client does not take end here. The stream is reset a little later: a client that
+ * is still there does so itself, and reports its own deadline rather than a cancellation.
+ */
 void call_expire(call *c)
 {
     session *s = c->session;
-    const bool overdue = c->overdue;
-    c->overdue = true;
     c->deadline_ns = UINT64_MAX;
-    if (!s->broken && is_stuck(c)) {
-        if (!overdue) {
-            c->deadline_ns = s->now_ns + LIMIT_OVERDUE_MS * UINT64_C(1000000);
-        } else {
-            byte_queue_clear(&c->output);
-            session_check(s, nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, c->stream_id,
-                                                       NGHTTP2_CANCEL));
-        }
+    if (c->cut) {
+        session_check(
+            s, nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, c->stream_id, NGHTTP2_CANCEL));
+    } else if (!s->broken && is_stuck(c)) {
+        c->cut = true;
+        byte_queue_clear(&c->output);
+        c->deadline_ns = s->now_ns + LIMIT_OVERDUE_MS * UINT64_C(1000000);
     }
     if (!c->over) {
         grpc_error error;

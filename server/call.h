@@ -49,7 +49,7 @@ struct call {
     bool refused;                        /* on_refused was called: what still comes is dropped */
     bool responded;                      /* the answer's HEADERS are submitted */
     bool over;                           /* ended for the handler */
-    bool overdue;                        /* the deadline has passed */
+    bool cut;                            /* past its deadline: no more of the answers leaves */
     bool expected;                       /* a message is due, though none has begun */
     bool loose;                          /* body_due_ns counts from a time that may be an old one */
     uint64_t body_since_ns, body_due_ns; /* the message's; UINT64_MAX: none is waited for */

@@ -145,7 +145,7 @@ enum {
      */
     LIMIT_GET_EVENTS = 50000,
 
-    /* How long answers that nobody reads outlive their call's deadline, in milliseconds. */
+    /* How long a stream whose answers nobody reads outlives its deadline, in milliseconds. */
     LIMIT_OVERDUE_MS = 100,
 
     /*

@@ -240,3 +240,12 @@ class RedisCluster:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def used_bytes(cluster):
+    """The bytes that the primaries have in use."""
+    total = 0
+    for node in cluster.primaries():
+        lines = node.call("INFO", "memory").decode().splitlines()
+        total += int(next(x for x in lines if x.startswith("used_memory:")).partition(":")[2])
+    return total

@@ -129,10 +129,11 @@ START_TEST(running_estimate)
             mean[j] += keys.weights[i] * keys.keys[i * WIDTH + 4 + j];
     }
     const train_codebook *after = &rig.model->codebooks[1];
-    ck_assert_float_eq_tol(after->mass[0], 0.99F * mass[0] + 0.01F * CLUSTERS, 1e-5F);
-    ck_assert_float_eq_tol(after->mass[1], 0.99F * mass[1], 1e-5F);
+    const float kept = (float)rig.model->config.codebook_memory, added = 1.0F - kept;
+    ck_assert_float_eq_tol(after->mass[0], kept * mass[0] + added * CLUSTERS, 1e-5F);
+    ck_assert_float_eq_tol(after->mass[1], kept * mass[1], 1e-5F);
     for (size_t j = 0; j < 4; j++) {
-        const float moved = 0.99F * sum[j] + 0.01F * CLUSTERS * mean[j] / weights;
+        const float moved = kept * sum[j] + added * CLUSTERS * mean[j] / weights;
         ck_assert_float_eq_tol(after->sum[j], moved, 1e-5F);
         ck_assert_float_eq_tol(after->value[j], moved / after->mass[0], 1e-5F);
     }
