@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What bench/scale.py takes from a real log: bytes of a user in Redis, the cost of a load."""
+"""What bench/scale.py takes from a real log: bytes of a user in Redis, the cost of a load.
 
     bench/cluster.py BUILD_FOLDER [--log FILE]
 
