@@ -135,8 +135,10 @@ START_TEST(test_a_finished_call_does_not_expire)
 }
 END_TEST
 
-/* Answers that the client leaves unread do not outlive the deadline, the call finished or not; their
- * streams do by a little, in which the client may reset them itself. */
+/*
+ * Answers that the client leaves unread do not outlive the deadline, the call finished or not;
+ * their streams do by a little, in which the client may reset them itself.
+ */
 START_TEST(test_a_deadline_bounds_unread_answers)
 {
     session_rig unread;
