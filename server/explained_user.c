@@ -161,9 +161,9 @@ static bool add_codewords(explanation *e, uint32_t row)
     const size_t heads = e->shape->heads / e->shape->groups;
     const size_t count = e->occupancy->count * heads;
     double *numbers = calloc(3 * count + 1, sizeof *numbers);
-    json_t *list = json_array();
     if (!numbers)
         return false;
+    json_t *list = json_array();
     double *logits = numbers + count;
     double *weights = logits + count;
     vql_occupancy_weigh(e->occupancy, e->catalog, row, e->reference_ms, e->asked->time_ms, numbers,

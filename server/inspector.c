@@ -16,8 +16,8 @@
 
 enum { NS_PER_MS = 1000000, TEXT_BYTES = 400 };
 
-/* The latest time: what a program in a browser has as a number without rounding. */
-static const int64_t latest_ms = INT64_C(1) << 53;
+/* The latest time that a program in a browser has (ECMA-262, time values). */
+static const int64_t latest_ms = INT64_C(8640000000000000);
 
 /* Of HTTP. */
 enum { BAD_REQUEST = 400, FORBIDDEN = 403, NOT_FOUND = 404, INTERNAL = 500, UNAVAILABLE = 503 };

@@ -249,7 +249,7 @@ static void write_models(FILE *out, const observatory *o)
 static void write_store(FILE *out, const observatory *o)
 {
     static const char name[] = "vql_store_commit_duration_seconds";
-    const unsigned outages = o->database ? database_outages(o->database) : 0;
+    const unsigned outages = observatory_outages(o);
     histogram_total commits = {0};
     uint64_t failed = 0;
     for (uint32_t i = 0; i < o->count; i++) {

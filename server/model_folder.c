@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "utf8.h"
+
 static const char suffix[] = ".safetensors";
 
 bool model_folder_is(const char *path)
@@ -18,7 +20,11 @@ bool model_folder_is(const char *path)
 bool model_folder_may_have(const char *name)
 {
     const size_t length = strlen(name);
-    return length > 0 && length <= VQL_MAX_NAME_BYTES && name[0] != '.' && !strchr(name, '/');
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)name[i] < ' ' || name[i] == 0x7F)
+            return false;
+    return length > 0 && length <= VQL_MAX_NAME_BYTES && name[0] != '.' && !strchr(name, '/') &&
+           utf8_prefix((const uint8_t *)name, length) == length;
 }
 
 int model_name_compare(const char *a, const char *b)

@@ -18,7 +18,10 @@ typedef struct model_name {
 /* True for a path that is a folder. */
 bool model_folder_is(const char *path);
 
-/* True for a name that a file in a folder can have: no path, not hidden, not too long. */
+/*
+ * True for a name that a file in a folder can have: no path, not hidden, not too long, UTF-8
+ * without control characters.
+ */
 bool model_folder_may_have(const char *name);
 
 /*

@@ -17,6 +17,13 @@ static void show_healthz(void *context, const admin_request *asked, admin_answer
     (void)fputs("ok\n", answer->body);
 }
 
+unsigned observatory_outages(const observatory *o)
+{
+    if (o->redis)
+        return redis_database_outages(o->redis);
+    return o->database ? database_outages(o->database) : 0;
+}
+
 bool observatory_is_ready(const observatory *o)
 {
     for (uint32_t i = 0; i < o->count; i++)

@@ -13,6 +13,7 @@
 #include "inspector.h"
 #include "listener.h"
 #include "loader.h"
+#include "redis_database.h"
 #include "registry.h"
 #include "worker.h"
 
@@ -20,8 +21,9 @@
 typedef struct observatory {
     const config *config;
     registry *models;
-    database *database; /* NULL: histories are in memory */
-    worker *workers;    /* [count] */
+    database *database;    /* NULL: histories are not on disk */
+    redis_database *redis; /* NULL: nor in Redis */
+    worker *workers;       /* [count] */
     uint32_t count;
 
     inspector inspector;
@@ -34,6 +36,9 @@ typedef struct observatory {
  * threads run.
  */
 bool observatory_is_ready(const observatory *o);
+
+/* What the store does not do at present: store_outages. */
+unsigned observatory_outages(const observatory *o);
 
 /*
  * Has the workers set their meters' shard, and waits for that, for LIMIT_ASK_MS at most: a thread

@@ -44,6 +44,7 @@ static void look_at_stat(process_stats *out)
 {
     char text[1024];
     struct timespec wall, boot;
+    static double started; /* found once: two readings of the clocks differ a little */
     const char *name_end =
         read_text("/proc/self/stat", text, sizeof text) ? strrchr(text, ')') : "";
     if (!name_end || strlen(name_end) < sizeof ") S")
@@ -56,7 +57,9 @@ static void look_at_stat(process_stats *out)
         (double)(wall.tv_sec - boot.tv_sec) + 1e-9 * (double)(wall.tv_nsec - boot.tv_nsec);
     out->cpu_seconds =
         (double)(stat_field(rest, STAT_USER) + stat_field(rest, STAT_SYSTEM)) / hertz;
-    out->start_time = booted + (double)stat_field(rest, STAT_START) / hertz;
+    if (started <= 0)
+        started = booted + (double)stat_field(rest, STAT_START) / hertz;
+    out->start_time = started;
     out->threads = stat_field(rest, STAT_THREADS);
     out->virtual_bytes = stat_field(rest, STAT_BYTES);
     out->resident_bytes = stat_field(rest, STAT_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);

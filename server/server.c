@@ -560,8 +560,12 @@ bool server_run(const config *c, registry *models, loader *loads, items *upserts
     }
     registry_expect(models, count);
     (void)signal(SIGPIPE, SIG_IGN);
-    s.pages = (observatory){
-        .config = c, .models = models, .database = d, .workers = s.workers, .count = count};
+    s.pages = (observatory){.config = c,
+                            .models = models,
+                            .database = d,
+                            .redis = r,
+                            .workers = s.workers,
+                            .count = count};
     const bool ok = start_workers(&s, count);
     if (ok)
         (void)uv_run(&s.loop, UV_RUN_DEFAULT);

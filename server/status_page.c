@@ -71,11 +71,16 @@ static json_t *describe_store(const observatory *o)
 {
     static const char *const promises[] = {
         [DURABILITY_MEMORY] = "memory", [DURABILITY_ASYNC] = "async", [DURABILITY_SYNC] = "sync"};
-    const unsigned outages = o->database ? database_outages(o->database) : 0;
+    const unsigned outages = observatory_outages(o);
     json_t *said = json_object();
-    add(said, "kind", json_string(o->database ? "disk" : "memory"));
-    add(said, "durability",
-        json_string(promises[o->database ? database_durability(o->database) : DURABILITY_MEMORY]));
+    const char *const kind = o->redis ? "redis" : o->database ? "disk" : "memory";
+    durability promise = DURABILITY_MEMORY;
+    if (o->redis)
+        promise = redis_database_durability(o->redis);
+    else if (o->database)
+        promise = database_durability(o->database);
+    add(said, "kind", json_string(kind));
+    add(said, "durability", json_string(promises[promise]));
     add(said, "writable", json_boolean(!(outages & STORE_UNWRITABLE)));
     add(said, "readable", json_boolean(!(outages & STORE_UNREADABLE)));
     return said;
@@ -201,7 +206,7 @@ void status_page_ready(void *context, const admin_request *asked, admin_answer *
         (void)fputs("ready\n", answer->body);
         return;
     }
-    const unsigned outages = o->database ? database_outages(o->database) : 0;
+    const unsigned outages = observatory_outages(o);
     answer->status = UNAVAILABLE;
     (void)fputs("not ready: ", answer->body);
     if (outages & STORE_UNWRITABLE)

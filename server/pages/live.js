@@ -224,7 +224,7 @@ function drawTiles(first, last, recent) {
         .filter((one) => one.status !== "OK")
         .reduce((sum, one) => sum + one.calls, 0);
     const rate = (name, labels) =>
-        (total(last, name, labels) - total(first, name, labels)) / seconds;
+        Math.max(0, total(last, name, labels) - total(first, name, labels)) / seconds;
     const hits = rate("vql_cache_lookups_total", { result: "hit" });
     const found = hits + rate("vql_cache_lookups_total", { result: "miss" });
     fillTiles(byId("tiles"), [
@@ -325,8 +325,10 @@ function drawShards(first, last) {
         samples(last, "vql_cache_users").map(({ labels, value }) => {
             const of = (look, name) => total(look, name, { shard: labels.shard });
             const limit = of(last, "vql_cache_limit_bytes");
-            const evictions =
-                of(last, "vql_cache_evictions_total") - of(first, "vql_cache_evictions_total");
+            const evictions = Math.max(
+                0,
+                of(last, "vql_cache_evictions_total") - of(first, "vql_cache_evictions_total"),
+            );
             return [
                 labels.shard,
                 formatCount(value),

@@ -127,7 +127,7 @@ class Explained(Served):
             (400, "candidate", {"id": USER, "candidate": HOSTILE}),
             (400, "id", {"id": b"\xff\xfe"}),
             (400, "candidate", {"id": USER, "candidate": "é" * 30}),
-            (400, "time", {"id": USER, "time": (1 << 53) + 1}),
+            (400, "time", {"id": USER, "time": 8_640_000_000_000_001}),
             (400, "model", {"id": USER, "model": "m" * 200}),
             (404, "model", {"id": USER, "model": HOSTILE}),
             (404, "id", {"id": 4711}),

@@ -1,9 +1,11 @@
 """Servers that share a Redis Cluster: each sees at once what others write."""
 
 import time
+import urllib.request
 
 import grpc
 import health_pb2
+from redis_cluster import free_ports
 from shared import (AT_MS, CANDIDATES, FIRST_MS, SharedTest, Writer, acknowledged, event, wait_for,
                     write_with)
 
@@ -111,12 +113,16 @@ class TestShared(SharedTest):
 
 class TestRedisIsGone(SharedTest):
     def test_calls_are_refused_until_it_is_back(self):
-        server = self.serve()
+        admin = next(iter(free_ports(1)))
+        server = self.serve("--admin", f"127.0.0.1:{admin}")
         client = self.connect(server)
         client.append(1, [event(1, time_ms=FIRST_MS)])
+        self.assertEqual(self._store(admin), {"vql_store_writable": 1, "vql_store_readable": 1})
         for i in range(6):
             self.cluster.kill(i)
         wait_for("the outage in health", lambda: not self._serves(client), 5)
+        wait_for("the outage in metrics", lambda: self._store(admin) == {
+            "vql_store_writable": 0, "vql_store_readable": 0}, 5)
         for call in (lambda: client.append(1, [event(2, time_ms=FIRST_MS)]),
                      lambda: client.get(1), lambda: client.score(1, CANDIDATES, time_ms=AT_MS)):
             with self.assertRaises(grpc.RpcError) as caught:
@@ -131,6 +137,14 @@ class TestRedisIsGone(SharedTest):
         self.assertEqual(client.score(1, CANDIDATES, time_ms=AT_MS).sequence, 2)
         server.terminate()
         self.assertEqual(server.wait(), 0)
+
+    @staticmethod
+    def _store(port):
+        """What the metrics say of the store."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            lines = page.read().decode().splitlines()
+        return {line.split()[0]: float(line.split()[1]) for line in lines
+                if line.startswith(("vql_store_writable ", "vql_store_readable "))}
 
     @staticmethod
     def _appends(client):
